@@ -1,0 +1,55 @@
+"""Where each file of an archive lies (FORMAT.md). Paths only: nothing here touches the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of the archive at `root`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The operator's settings."""
+        return self.root / "config.toml"
+
+    @property
+    def seeds(self) -> Path:
+        """The folder of seed files, one per collection."""
+        return self.root / "seeds"
+
+    def warc(self, collection: str) -> Path:
+        """The folder of a collection's WARC files and their sidecars."""
+        return self.root / "warc" / collection
+
+    def extracted(self, collection: str) -> Path:
+        """The folder of a collection's documents."""
+        return self.root / "extracted" / collection
+
+    @property
+    def manifest(self) -> Path:
+        """Digest and path of every sealed file."""
+        return self.root / "fixity" / "manifest-sha256.txt"
+
+    @property
+    def ledger(self) -> Path:
+        """What happened, hash-chained."""
+        return self.root / "fixity" / "ledger.jsonl"
+
+    @property
+    def frontier(self) -> Path:
+        """What is still to be fetched."""
+        return self.root / ".holdfast" / "frontier.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that may write."""
+        return self.root / ".holdfast" / "lock"
+
+    def relative(self, path: Path) -> str:
+        """Give `path` as it is written in manifests, ledgers and findings."""
+        return path.relative_to(self.root).as_posix()

@@ -1,0 +1,35 @@
+"""What a WARC file holds, as values: members, captures, and where to find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One line of NAME.members.jsonl (FORMAT.md §3): a gzip member that holds one record."""
+
+    offset: int
+    length: int
+    sha256: str
+    type: str
+    record_id: str
+    date: str
+    uri: str | None = None
+    block_digest: str | None = None
+    payload_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """One line of NAME.cdxj (FORMAT.md §4): a response or revisit record that can be shown."""
+
+    key: str
+    timestamp: str
+    url: str
+    mime: str
+    status: str | None
+    digest: str | None
+    offset: int
+    length: int
+    filename: str
