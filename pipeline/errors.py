@@ -3,11 +3,11 @@
 Expected trouble is a value (an outcome, a finding, an anomaly), never one of these.
 
     HoldfastError
-    +- ConfigError      2   the operator's file or call is wrong: file, line or key, what was expected
+    +- ConfigError      2   the operator's file or call is wrong: where, and what was expected
     +- NoArchive       10   this folder is no archive
     +- ArchiveLocked   11   another process is writing to the archive
     +- IntegrityError   4   what is on disk is not what it must be
-    +- StorageError     3   the disk did not take the bytes: state unknown, stop, recover at the next start
+    +- StorageError     3   the disk did not take the bytes; the next start recovers
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ class IntegrityError(HoldfastError):
 
 
 class StorageError(HoldfastError):
-    """A write or an fsync failed; what reached the disk is unknown until the next start recovers."""
+    """A write or an fsync failed; only the next start can tell what reached the disk."""
 
     exit_code = 3

@@ -1,0 +1,90 @@
+"""What people see on standard error: a live line of progress on a terminal, plain lines elsewhere.
+
+Results go to standard output and are not this module's business. Text from the web passes through
+`model.wording.printable` before it comes near a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+_PLAIN_EVERY_S = 10.0
+_VERBOSE_EVERY_S = 1.0
+
+
+class Progress(Protocol):
+    """Anything a stage reports while it runs."""
+
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """Name what is under way and give its numbers, the title first: (title, ''), (name, number)…"""
+
+
+class Display:
+    """Shows progress; use it as a context around a stage.
+
+    Args:
+        quiet: show nothing.
+        verbose: a plain line every second, also on a terminal.
+
+    """
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self._quiet = quiet
+        self._every_s = _VERBOSE_EVERY_S if verbose else _PLAIN_EVERY_S
+        self._plain = verbose or not sys.stderr.isatty()
+        self._live: Live | None = None
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def observe(self, progress: Progress) -> None:
+        """Take one report of a stage."""
+        if self._quiet:
+            return
+        facts = progress.facts()
+        if not self._plain:
+            self._show(facts)
+        elif time.monotonic() - self._last >= self._every_s:
+            self._last = time.monotonic()
+            click.echo(_plain(facts), err=True)
+
+    def _show(self, facts: Sequence[tuple[str, str]]) -> None:
+        # rich costs a tenth of a second to load; only a terminal needs it
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        if self._live is None:
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.start()
+        (title, _), *numbers = facts
+        text = Text(f"{title}  ", style="bold")
+        for name, number in numbers:
+            text.append(f"{number} ", style="cyan")
+            text.append(f"{name}   ", style="dim")
+        self._live.update(text)
+
+
+def _plain(facts: Sequence[tuple[str, str]]) -> str:
+    (title, _), *numbers = facts
+    return f"{title}: " + ", ".join(f"{number} {name}" for name, number in numbers)

@@ -1,0 +1,77 @@
+"""A URL that the crawl will try, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["captured", "revisit", "refused", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One URL to be fetched.
+
+    Attributes:
+        id: number of the URL in the frontier.
+        host_id: number of its host in the frontier.
+        via: the URL that led here, None for a seed.
+        hops: letters of the way from the seed (FORMAT.md §2).
+        attempt: how many times it has failed already.
+
+    """
+
+    id: int
+    host_id: int
+    url: str
+    via: str | None
+    hops: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """A URL in scope, seen on the page of the target `via`; `hops` is its own way from the seed."""
+
+    url: str
+    via: int | None
+    hops: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a target, and where the WARC tells it.
+
+    Attributes:
+        reason: code of a refusal or failure; empty for captures.
+        status: HTTP status code, if there was a response.
+        offset, length: the members of this target in the worker's WARC file.
+        received: bytes received on the wire.
+
+    """
+
+    target: Target
+    kind: Kind
+    at: float
+    reason: str = ""
+    status: int | None = None
+    offset: int
+    length: int
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A target that failed and is to be tried again, not before a moment (Unix time)."""
+
+    target: Target
+    not_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class RobotsAnswer:
+    """What a host said when it was asked for its robots.txt: kept for the host's next lease."""
+
+    host_id: int
+    status: int
+    body: bytes

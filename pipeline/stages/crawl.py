@@ -1,0 +1,359 @@
+"""The crawl verb: seeds -> frontier -> workers -> sealed WARC files and a report.
+
+The supervisor: it starts and watches the worker processes, seals what they close, and ends the run
+when the frontier is exhausted. It fetches nothing and writes no WARC itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from pipeline import __version__, durable
+from pipeline.archive import codec
+from pipeline.archive.compose import Provenance
+from pipeline.config import Config
+from pipeline.crawl.beat import Share
+from pipeline.crawl.frontier import Counts, Frontier, Run
+from pipeline.crawl.seeds import Collection
+from pipeline.errors import HoldfastError
+from pipeline.model import canonical
+from pipeline.model.layout import Layout
+from pipeline.model.policy import CrawlPolicy
+from pipeline.model.url import origin, robots_url
+from pipeline.model.wording import size
+from pipeline.stages import sealing
+from pipeline.stages.worker import Order, work
+
+LOCK_WAIT_S = 3.0
+"""A worker whose supervisor was killed needs a moment to notice and let go of the lock."""
+
+_LOOK_S = 0.5
+_MOST_RESTARTS = 5
+_NAMED_FAILURES = 20
+_SOFTWARE = ("requests", "warcio", "zlib-ng", "protego", "lxml", "msgspec")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlOptions:
+    """What the command line overrides; None is as configured."""
+
+    workers: int | None = None
+    delay_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlProgress:
+    """How far a crawl has come, for the display."""
+
+    collection: str
+    counts: Counts
+    hosts: int
+    elapsed_s: float
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Give the numbers of the progress display, the title first."""
+        rate = self.counts.captured / self.elapsed_s if self.elapsed_s else 0
+        return [
+            (f"crawling {self.collection}", ""),
+            ("captures", f"{self.counts.captured:,}"),
+            ("a second", f"{rate:.1f}"),
+            ("waiting", f"{self.counts.waiting:,}"),
+            ("hosts", f"{self.hosts:,}"),
+            ("received", size(self.counts.received)),
+            ("failed", f"{self.counts.failed:,}"),
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlReport:
+    """The account of one run, or of the part of it that was done before an interruption."""
+
+    collection: str
+    run_id: str
+    started_at: str
+    finished_at: str | None
+    captures: int
+    revisits: int
+    refused: int
+    failed: int
+    bytes: int
+    discovered: int
+    waiting: int
+    status: dict[str, int]
+    failures: dict[str, int]
+    refusals: dict[str, int]
+    warcs: tuple[str, ...]
+    failed_urls: tuple[tuple[str, str], ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0, 3 when targets failed or nothing was captured, or 130 when it was interrupted."""
+        if self.finished_at is None:
+            return 130
+        return 3 if self.failed or not self.captures else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `holdfast --json crawl` prints for this run."""
+        return asdict(self)
+
+
+Observe = Callable[[CrawlProgress], None]
+Interrupted = Callable[[], bool]
+
+
+def crawl(
+    layout: Layout,
+    config: Config,
+    collections: Sequence[Collection],
+    options: CrawlOptions,
+    observe: Observe,
+    interrupted: Interrupted,
+) -> list[CrawlReport]:
+    """Crawl collections one after another; each run that was interrupted goes on.
+
+    Raises:
+        ArchiveLocked: another process writes to this archive.
+        StorageError: the disk refused; run it again when there is room.
+
+    """
+    reports = []
+    with durable.exclusive(layout.lock, LOCK_WAIT_S):
+        sealing.recover(layout)
+        _seal_abandoned(layout)
+        for collection in collections:
+            if not interrupted():
+                supervisor = _Supervisor(layout, config, collection, options)
+                reports.append(supervisor.run(observe, interrupted))
+    return reports
+
+
+def _seal_abandoned(layout: Layout) -> None:
+    """Seal what a crawl that was killed had committed."""
+    frontier = Frontier(layout.frontier)
+    sealing.seal_warcs(layout, frontier, frontier.warcs("open", "closed"), datetime.now(UTC))
+    frontier.close()
+
+
+class _Supervisor:
+    """One run of one collection."""
+
+    def __init__(
+        self, layout: Layout, config: Config, collection: Collection, options: CrawlOptions
+    ) -> None:
+        self._layout = layout
+        self._config = config
+        self._collection = collection
+        self._policy = _policy(config, collection, options)
+        # fork shares what is imported already; elsewhere it is not safe and spawn is the rule
+        self._context: Any = multiprocessing.get_context(
+            "fork" if sys.platform == "linux" else "spawn"
+        )
+        self._begun = time.monotonic()
+        self._restarts = 0
+
+    def run(self, observe: Observe, interrupted: Interrupted) -> CrawlReport:
+        """Bring the run to its end, or to where it was interrupted."""
+        run = self._start()
+        frontier = Frontier(self._layout.frontier)
+        try:
+            if not frontier.exhausted(run):
+                # no database handle may cross a fork
+                frontier.close()
+                self._work(run, observe, interrupted)
+                frontier = Frontier(self._layout.frontier)
+            if frontier.exhausted(run):
+                return self._finish(run, frontier)
+            return self._report(run, frontier, None)
+        finally:
+            frontier.close()
+
+    def _start(self) -> Run:
+        now = time.time()
+        frontier = Frontier(self._layout.frontier)
+        name = f"{self._collection.name}-{datetime.fromtimestamp(now, UTC):%Y%m%d%H%M%S}"
+        run = frontier.unfinished(self._collection.name) or frontier.start(
+            self._collection.name, name, now
+        )
+        share = Share(self._layout.frontier, run.id, 0, origin, robots_url)
+        share.plant(seed.url for seed in self._collection.seeds)
+        share.close()
+        frontier.register(range(self._workers()), now)
+        frontier.close()
+        return run
+
+    def _workers(self) -> int:
+        """Take one worker a core, but no more than there are hosts to ask."""
+        hosts = len({origin(seed.url) for seed in self._collection.seeds})
+        return max(1, min(self._policy.workers or os.cpu_count() or 1, hosts))
+
+    def _work(self, run: Run, observe: Observe, interrupted: Interrupted) -> None:
+        """Run the worker processes until each has ended."""
+        stop = self._context.Event()
+        lifeline = self._context.Pipe(duplex=False)
+        failures: SimpleQueue[HoldfastError] = self._context.SimpleQueue()
+
+        def start(number: int) -> BaseProcess:
+            process: BaseProcess = self._context.Process(
+                target=work, args=(self._order(run, number), stop, lifeline, failures), daemon=True
+            )
+            process.start()
+            return process
+
+        processes = {number: start(number) for number in range(self._workers())}
+        frontier = Frontier(self._layout.frontier)
+        try:
+            while processes:
+                connection.wait([p.sentinel for p in processes.values()], _LOOK_S)
+                if interrupted():
+                    stop.set()
+                for number, process in list(processes.items()):
+                    if process.exitcode is not None:
+                        del processes[number]
+                        if process.exitcode and self._reap(frontier, number, failures):
+                            processes[number] = start(number)
+                observe(self._progress(run, frontier))
+                now = datetime.now(UTC)
+                sealing.seal_warcs(self._layout, frontier, frontier.warcs("closed"), now)
+        except KeyboardInterrupt:  # asked twice: what is in flight is given up
+            for process in processes.values():
+                process.kill()
+            raise
+        finally:
+            stop.set()
+            for process in processes.values():
+                process.join()
+            now = datetime.now(UTC)
+            sealing.seal_warcs(self._layout, frontier, frontier.warcs("open", "closed"), now)
+            frontier.close()
+            for end in lifeline:
+                end.close()
+
+    def _reap(self, frontier: Frontier, number: int, failures: SimpleQueue[HoldfastError]) -> bool:
+        """Deal with a worker that died: tell whether to start another in its place.
+
+        Raises:
+            HoldfastError: it ended with an error of its own.
+
+        """
+        if not failures.empty():
+            raise failures.get()
+        self._restarts += 1
+        if self._restarts > _MOST_RESTARTS:
+            raise HoldfastError(
+                f"workers were killed {self._restarts} times (out of memory?);"
+                " what was committed is kept: run holdfast crawl again, perhaps with --workers 1"
+            )
+        frontier.reap(number, time.time(), self._policy.delay_s)
+        return True
+
+    def _order(self, run: Run, number: int) -> Order:
+        return Order(
+            layout=self._layout,
+            run=run,
+            number=number,
+            crawl=self._policy,
+            warc=self._config.warc,
+            scope=self._collection.scope,
+            provenance=self._provenance(run),
+        )
+
+    def _provenance(self, run: Run) -> Provenance:
+        archive = self._config.archive
+        info = [
+            ("software", f"Holdfast/{__version__}"),
+            ("format", "WARC File Format 1.1"),
+            (
+                "conformsTo",
+                "https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
+            ),
+            ("operator", archive.operator),
+            ("contact", archive.contact),
+            ("robots", "obey"),
+            ("http-header-user-agent", self._policy.user_agent),
+            ("isPartOf", run.name),
+            ("description", self._collection.title),
+            ("config-digest", self._config.digest),
+            ("seeds-digest", self._collection.digest),
+            ("host-python", platform.python_version()),
+            ("gzip", f"{codec.name(self._config.warc.codec)} level {self._config.warc.level}"),
+            *(("software-version", f"{name} {version(name)}") for name in _SOFTWARE),
+        ]
+        seeds = self._collection.path.name
+        seeds_type = "application/toml" if seeds.endswith(".toml") else "text/plain"
+        return Provenance(
+            info=[(name, value) for name, value in info if value],
+            resources=(
+                (f"urn:holdfast:{run.name}:config.toml", "application/toml", self._config.raw),
+                (f"urn:holdfast:{run.name}:seeds/{seeds}", seeds_type, self._collection.raw),
+            ),
+        )
+
+    def _progress(self, run: Run, frontier: Frontier) -> CrawlProgress:
+        return CrawlProgress(
+            collection=run.collection,
+            counts=frontier.counts(run),
+            hosts=frontier.active_hosts(run),
+            elapsed_s=time.monotonic() - self._begun,
+        )
+
+    def _finish(self, run: Run, frontier: Frontier) -> CrawlReport:
+        """Seal the run's report; after that the run is over."""
+        now = datetime.now(UTC)
+        report = self._report(run, frontier, f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        path = self._layout.warc(run.collection) / f"{run.name}.report.json"
+        sealing.seal_report(self._layout, path, canonical.line(_sealed(report)), now)
+        frontier.finish(run, now.timestamp())
+        return report
+
+    def _report(self, run: Run, frontier: Frontier, finished_at: str | None) -> CrawlReport:
+        counts = frontier.counts(run)
+        folder = self._layout.relative(self._layout.warc(run.collection))
+        return CrawlReport(
+            collection=run.collection,
+            run_id=run.name,
+            started_at=f"{datetime.fromtimestamp(run.started_at, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            finished_at=finished_at,
+            captures=counts.captured,
+            revisits=counts.revisit,
+            refused=counts.refused,
+            failed=counts.failed,
+            bytes=counts.received,
+            discovered=counts.discovered,
+            waiting=counts.waiting,
+            status=frontier.tally(run, "status", "captured"),
+            failures=frontier.tally(run, "reason", "failed"),
+            refusals=frontier.tally(run, "reason", "refused"),
+            warcs=tuple(f"{folder}/{name}.warc.gz" for name in frontier.sealed_names(run)),
+            failed_urls=tuple(frontier.failures(run, _NAMED_FAILURES)),
+        )
+
+
+def _policy(config: Config, collection: Collection, options: CrawlOptions) -> CrawlPolicy:
+    """Lay the collection's overrides, then the command line's, over config.toml."""
+    policy = collection.overrides.over(config.crawl)
+    if options.workers is not None:
+        policy = msgspec.structs.replace(policy, workers=options.workers)
+    if options.delay_s is not None:
+        policy = msgspec.structs.replace(policy, delay_s=options.delay_s)
+    return policy
+
+
+def _sealed(report: CrawlReport) -> dict[str, Any]:
+    """Leave out of a sealed report what only the screen needs (FORMAT.md §5)."""
+    told = report.as_json()
+    del told["waiting"], told["failed_urls"]
+    return told

@@ -1,0 +1,69 @@
+"""The run verb: crawl, extract what was crawled, verify what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.crawl.seeds import Collection
+from pipeline.model.layout import Layout
+from pipeline.stages.crawl import CrawlOptions, CrawlReport, Interrupted, crawl
+from pipeline.stages.extract import ExtractReport, extract
+from pipeline.stages.summary import CrawlSummary
+from pipeline.stages.verify import VerifyReport, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What the three parts of a run said; the later ones are None after an interruption."""
+
+    crawls: Sequence[CrawlReport]
+    extracted: ExtractReport | None
+    verified: VerifyReport | None
+
+    @property
+    def exit_code(self) -> int:
+        """Give the gravest: damage, then an interruption, then anything incomplete."""
+        parts = [*self.crawls, self.extracted, self.verified]
+        codes = [part.exit_code for part in parts if part is not None]
+        return next((code for code in (4, 130, 3) if code in codes), 0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `holdfast --json run` prints."""
+        told = CrawlSummary(self.crawls).as_json()
+        told["extract"] = self.extracted.as_json() if self.extracted else None
+        told["verify"] = self.verified.as_json() if self.verified else None
+        return told
+
+    def as_text(self) -> str:
+        """Give the accounts of the three parts."""
+        parts = [CrawlSummary(self.crawls), self.extracted, self.verified]
+        return "\n\n".join(part.as_text() for part in parts if part is not None)
+
+
+def run(
+    layout: Layout,
+    config: Config,
+    collections: Sequence[Collection],
+    options: CrawlOptions,
+    observe: Callable[[Any], None],
+    interrupted: Interrupted,
+) -> RunReport:
+    """Crawl, extract and verify; an interruption ends it after the part that was under way."""
+    crawls = crawl(layout, config, collections, options, observe, interrupted)
+    if interrupted():
+        return RunReport(crawls=crawls, extracted=None, verified=None)
+    names = [collection.name for collection in collections]
+    extracted = extract(
+        layout,
+        config.extract,
+        names,
+        everything=False,
+        workers=config.extract.workers,
+        observe=observe,
+        now=datetime.now(UTC),
+    )
+    return RunReport(crawls=crawls, extracted=extracted, verified=verify(layout, "files", observe))

@@ -1,0 +1,250 @@
+"""The shared frontier: leases, the one transaction, and what a worker that died leaves behind."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.crawl import beat as beat_module
+from pipeline.crawl.beat import LEASE_S, Batch, Grant, Share, Wish
+from pipeline.crawl.frontier import Frontier, Run, peek
+from pipeline.model.target import Discovery, Kind, Outcome, Retry, RobotsAnswer, Target
+
+NOTHING = Wish(held={}, wanted={}, released={})
+NOW = 1_000_000.0
+
+
+def origin_of(url: str) -> str:
+    return url.split("/", 3)[2]
+
+
+def robots_of(origin: str) -> str:
+    return f"http://{origin}/robots.txt"
+
+
+class Archive:
+    """A frontier with one run, and workers that can be asked to beat."""
+
+    def __init__(self, folder: Path, workers: int = 1) -> None:
+        self.path = folder / "frontier.sqlite"
+        self.frontier = Frontier(self.path)
+        self.run: Run = self.frontier.start("c", "c-20260101000000", NOW)
+        self.frontier.register(range(workers), NOW)
+
+    def share(self, worker: int = 0) -> Share:
+        return Share(self.path, self.run.id, worker, origin_of, robots_of)
+
+
+def settle(target: Target, kind: Kind = "captured") -> Outcome:
+    return Outcome(target=target, kind=kind, at=NOW, status=200, offset=0, length=1, received=10)
+
+
+def answer(share: Share, grant: Grant, now: float = NOW) -> Grant:
+    """Settle all targets of a grant, robots.txt with an empty answer, and ask for more."""
+    batch = Batch()
+    for targets in grant.targets.values():
+        for target in targets:
+            batch.outcomes.append(settle(target))
+            if target.hops == "P":
+                batch.robots.append(RobotsAnswer(target.host_id, 404, b""))
+    held = {lease.id: lease.epoch for lease in grant.leases}
+    return share.beat(batch, (1, 1), (), Wish(held, dict.fromkeys(held, 50), {}), now)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path)
+
+
+def urls(grant: Grant) -> list[str]:
+    return [target.url for targets in grant.targets.values() for target in targets]
+
+
+def test_a_new_host_owes_its_robots_txt_before_any_page(archive: Archive) -> None:
+    share = archive.share()
+    share.plant(["http://a/1", "http://a/2"])
+    first = share.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    assert urls(first) == ["http://a/robots.txt"]
+    assert urls(answer(share, first)) == ["http://a/1", "http://a/2"]
+
+
+def test_robots_txt_is_kept_for_the_next_lease_of_the_host(archive: Archive) -> None:
+    share = archive.share()
+    share.plant(["http://a/1"])
+    grant = share.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    batch = Batch(
+        outcomes=[settle(target) for target in grant.targets[1]],
+        robots=[RobotsAnswer(1, 200, b"User-agent: *")],
+    )
+    share.beat(batch, (1, 1), (), Wish({1: 1}, {}, {1: NOW}, more=False), NOW)
+    again = share.beat(Batch(), (1, 1), (), NOTHING, NOW)
+    assert again.leases[0].robots == (200, b"User-agent: *")
+
+
+def test_planting_the_same_seeds_again_changes_nothing(archive: Archive) -> None:
+    archive.share().plant(["http://a/1"])
+    archive.share().plant(["http://a/1"])
+    assert archive.frontier.counts(archive.run).discovered == 2  # the page and the robots.txt
+
+
+def test_a_url_offered_by_two_workers_is_fetched_once(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, workers=2)
+    one, two = archive.share(0), archive.share(1)
+    found = Batch(discoveries=[Discovery(url="http://a/x", via=None, hops="L")])
+    one.beat(found, (1, 0), (), NOTHING, NOW)
+    two.beat(
+        Batch(discoveries=[Discovery(url="http://a/x", via=None, hops="L")]),
+        (1, 0),
+        (),
+        NOTHING,
+        NOW,
+    )
+    assert archive.frontier.counts(archive.run).discovered == 2
+
+
+def test_workers_share_the_hosts_and_never_hold_the_same_one(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, workers=2)
+    one, two = archive.share(0), archive.share(1)
+    one.plant([f"http://h{i}/" for i in range(6)])
+    first = one.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    second = two.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    assert len(first.leases) == len(second.leases) == 3
+    assert not {lease.id for lease in first.leases} & {lease.id for lease in second.leases}
+
+
+def test_a_lease_that_ran_out_goes_to_another_worker_and_the_first_is_told(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, workers=2)
+    one, two = archive.share(0), archive.share(1)
+    one.plant(["http://a/1"])
+    lease = one.beat(Batch(), (1, 0), (), NOTHING, NOW).leases[0]
+    later = NOW + LEASE_S + 1
+    stolen = two.beat(Batch(), (1, 0), (), NOTHING, later).leases[0]
+    assert stolen.id == lease.id
+    back = one.beat(Batch(), (1, 0), (), Wish({lease.id: lease.epoch}, {}, {}), later)
+    assert back.lost == (lease.id,)
+
+
+def test_hosts_of_a_dead_worker_are_free_at_once_but_rest_one_delay(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, workers=2)
+    archive.share(0).plant(["http://a/1"])
+    archive.share(0).beat(Batch(), (1, 0), (), NOTHING, NOW)
+    archive.frontier.reap(0, NOW, delay_s=1.5)
+    grant = archive.share(1).beat(Batch(), (1, 0), (), NOTHING, NOW)
+    assert grant.leases[0].next_at == NOW + 1.5
+
+
+def test_nothing_of_a_batch_that_was_not_committed_is_seen(archive: Archive) -> None:
+    share = archive.share()
+    share.plant(["http://a/1"])
+    share.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    archive.frontier.reap(0, NOW, 0)
+    again = archive.share().beat(Batch(), (1, 0), (), NOTHING, NOW)
+    assert urls(again) == ["http://a/robots.txt"]
+    assert archive.frontier.counts(archive.run).captured == 0
+
+
+def test_a_failed_target_waits_until_its_retry_is_due(archive: Archive) -> None:
+    share = archive.share()
+    share.plant(["http://a/1"])
+    grant = answer(share, share.beat(Batch(), (1, 0), (), NOTHING, NOW))
+    (target,) = grant.targets[1]
+    retry = Batch(retries=[Retry(target=target, not_before=NOW + 30)])
+    released = share.beat(retry, (1, 1), (), Wish({1: 1}, {}, {1: NOW}), NOW)
+    assert not released.leases and not archive.frontier.exhausted(archive.run)
+    due = share.beat(Batch(), (1, 1), (), NOTHING, NOW + 31)
+    assert [(t.url, t.attempt) for t in due.targets[1]] == [("http://a/1", 1)]
+
+
+def test_urls_whose_keys_collide_are_all_kept(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beat_module, "key_of", lambda _run, _url: 7)
+    share = archive.share()
+    share.plant(["http://a/1", "http://a/2"])
+    archive.share().plant(["http://a/2", "http://a/3"])
+    grant = answer(share, share.beat(Batch(), (1, 0), (), NOTHING, NOW))
+    assert urls(grant) == ["http://a/1", "http://a/2", "http://a/3"]
+
+
+def test_peek_tells_of_unfinished_runs_without_touching_the_database(archive: Archive) -> None:
+    archive.share().plant(["http://a/1"])
+    ((run, counts),) = peek(archive.path)
+    assert (run, counts.waiting) == (archive.run, 2)
+    archive.frontier.finish(archive.run, NOW)
+    assert peek(archive.path) == []
+    assert peek(archive.path.with_name("absent")) == []
+
+
+def test_a_new_run_forgets_the_finished_one(archive: Archive) -> None:
+    archive.share().plant(["http://a/1"])
+    archive.frontier.finish(archive.run, NOW)
+    archive.frontier.start("c", "c-20260102000000", NOW)
+    with sqlite3.connect(archive.path) as database:
+        for table in ("url", "todo", "host"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    database.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    pages=st.dictionaries(
+        st.integers(0, 40), st.lists(st.integers(0, 40), max_size=6), min_size=1, max_size=30
+    ),
+    workers=st.integers(1, 3),
+)
+def test_any_site_is_settled_exactly_once_by_any_number_of_workers(
+    tmp_path_factory: pytest.TempPathFactory, pages: dict[int, list[int]], workers: int
+) -> None:
+    archive = Archive(tmp_path_factory.mktemp("frontier"), workers)
+    shares = [archive.share(number) for number in range(workers)]
+
+    def url(number: int) -> str:
+        return f"http://h{number % 4}/{number}"
+
+    start = min(pages)
+    shares[0].plant([url(start)])
+    reachable, todo = {start}, [start]
+    while todo:
+        for linked in pages.get(todo.pop(), []):
+            if linked not in reachable:
+                reachable.add(linked)
+                todo.append(linked)
+    seen: list[str] = []
+    now = NOW
+    while not archive.frontier.exhausted(archive.run):
+        now += 1
+        for share in shares:
+            seen += one_turn(share, pages, url, now)
+    assert sorted(u for u in seen if not u.endswith("robots.txt")) == sorted(map(url, reachable))
+    assert archive.frontier.counts(archive.run).waiting == 0
+    for share in shares:
+        share.close()
+    archive.frontier.close()
+
+
+def one_turn(
+    share: Share, pages: dict[int, list[int]], url: Callable[[int], str], now: float
+) -> list[str]:
+    """Lease, fetch all that is given, settle, and release."""
+    grant = share.beat(Batch(), (1, 1), (), NOTHING, now)
+    batch, seen = Batch(), []
+    for targets in grant.targets.values():
+        for target in targets:
+            seen.append(target.url)
+            batch.outcomes.append(settle(target))
+            if target.hops == "P":
+                batch.robots.append(RobotsAnswer(target.host_id, 404, b""))
+                continue
+            number = int(target.url.rsplit("/", 1)[1])
+            batch.discoveries += [
+                Discovery(url=url(linked), via=target.id, hops="L")
+                for linked in pages.get(number, [])
+            ]
+    held = {lease.id: lease.epoch for lease in grant.leases}
+    share.beat(batch, (1, 1), (), Wish(held, {}, dict.fromkeys(held, now), more=False), now)
+    return seen
