@@ -1,0 +1,203 @@
+"""A web server that says what a test tells it to, over TCP or TLS, and remembers every byte."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pipeline.crawl.wire import WireAdapter
+
+_PATIENCE_S = 10.0
+
+
+@dataclass
+class Talk:
+    """The server's side of one connection."""
+
+    sock: socket.socket
+    received: bytearray = field(default_factory=bytearray)
+    sent: bytearray = field(default_factory=bytearray)
+
+    def hear(self) -> bytes:
+        """Read one request; empty where the client has gone."""
+        begun = len(self.received)
+        while b"\r\n\r\n" not in self.received[begun:]:
+            data = self._recv()
+            if not data:
+                break
+            self.received += data
+        return bytes(self.received[begun:])
+
+    def say(self, data: bytes) -> bool:
+        """Send `data` as far as the client takes it; False when it has gone."""
+        view = memoryview(data)
+        with suppress(OSError):
+            while view:
+                count = self.sock.send(view)
+                self.sent += view[:count]
+                view = view[count:]
+        return not view
+
+    def hold(self) -> None:
+        """Keep the connection open until the client closes it."""
+        while self._recv():
+            pass
+
+    def reset(self) -> None:
+        """Break the connection off with a TCP reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _recv(self) -> bytes:
+        try:
+            return self.sock.recv(65536)
+        except OSError:
+            return b""
+
+
+Script = Callable[[Talk], None]
+
+
+class Server:
+    """Plays one script for each connection, in order, and then takes no more."""
+
+    def __init__(
+        self, scripts: tuple[Script, ...], context: ssl.SSLContext | None, host: str
+    ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
+        self._listener.settimeout(_PATIENCE_S)
+        self._context = context
+        self._scripts = scripts
+        self.talks: list[Talk] = []
+        self.port: int = self._listener.getsockname()[1]
+        authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.url = f"{'https' if context else 'http'}://{authority}/"
+        self._thread = threading.Thread(target=self._play)
+        self._thread.start()
+
+    def finish(self) -> Talk:
+        """Wait for the last script to end and give its talk."""
+        self._thread.join(_PATIENCE_S)
+        assert not self._thread.is_alive(), "the script has not ended"
+        return self.talks[-1]
+
+    def close(self) -> None:
+        """Stop listening; a script that still waits for a connection ends."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(_PATIENCE_S)
+        self._listener.close()
+
+    def _play(self) -> None:
+        for script in self._scripts:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            with sock:
+                sock.settimeout(_PATIENCE_S)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._talk(sock, script)
+
+    def _talk(self, sock: socket.socket, script: Script) -> None:
+        if self._context is None:
+            talk = Talk(sock)
+            self.talks.append(talk)
+            script(talk)
+            return
+        try:
+            protected = self._context.wrap_socket(sock, server_side=True)
+        except OSError:
+            return
+        with protected:
+            talk = Talk(protected)
+            self.talks.append(talk)
+            script(talk)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A root of our own and a server certificate for 127.0.0.1, ::1 and localhost."""
+
+    root: Path
+    chain: Path
+    key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain, self.key)
+        return context
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl command is needed to make certificates: install openssl")
+    folder = tmp_path_factory.mktemp("certificates")
+    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    (folder / "root.cnf").write_text(
+        "[req]\ndistinguished_name=name\nx509_extensions=root\nprompt=no\n[name]\nCN=Test Root\n"
+        "[root]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n"
+        "subjectKeyIdentifier=hash\n"
+    )
+    (folder / "server.ext").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nbasicConstraints=CA:FALSE\n"
+        "authorityKeyIdentifier=keyid\n"
+    )
+    for command in (
+        f"req -x509 -config root.cnf {new_key} -keyout root.key -out root.pem -days 2",
+        f"req -new -config root.cnf -subj /CN=localhost {new_key} -keyout server.key -out s.csr",
+        "x509 -req -in s.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile server.ext"
+        " -out server.pem -days 2",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    return Certificates(folder / "root.pem", folder / "server.pem", folder / "server.key")
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
+    """Start a server: `serve(script, …, tls=False, host="127.0.0.1")`, one script a connection."""
+    servers: list[Server] = []
+
+    def start(*scripts: Script, tls: bool = False, host: str = "127.0.0.1") -> Server:
+        context = None
+        if tls:
+            context = request.getfixturevalue("certificates").server_context()
+        server = Server(scripts, context, host)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def make_adapter(request: pytest.FixtureRequest) -> Iterator[Callable[..., WireAdapter]]:
+    """Make an adapter with short time limits; `tls=True` lets it trust the test's own root."""
+    adapters: list[WireAdapter] = []
+
+    def make(*, tls: bool = False, **settings: object) -> WireAdapter:
+        if tls:
+            settings["ca_bundle"] = request.getfixturevalue("certificates").root
+        limits = {"connect_timeout_s": 5.0, "idle_timeout_s": 5.0, "deadline_s": 9.0}
+        adapter = WireAdapter(**{**limits, "linger_s": 0.05, **settings})
+        adapters.append(adapter)
+        return adapter
+
+    yield make
+    for adapter in adapters:
+        adapter.close()
