@@ -1,0 +1,116 @@
+"""config.toml: the operator's settings, read once, checked at the door, and handed out in slices.
+
+For every stage. An archive is a folder with a config.toml; this is where a folder that is none is
+told apart. Never writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pipeline.errors import ConfigError, NoArchive
+from pipeline.extract.policy import ExtractPolicy
+from pipeline.model import toml
+from pipeline.model.digest import sha256
+from pipeline.model.layout import Layout
+from pipeline.model.policy import ArchivePolicy, CrawlPolicy, WarcPolicy, default_user_agent
+
+CA_BUNDLE_VARIABLE: Final = "HOLDFAST_CA_BUNDLE"
+"""Environment variable that names a file of extra root certificates; it wins over the file."""
+
+
+class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The tables of config.toml."""
+
+    archive: ArchivePolicy = ArchivePolicy()
+    crawl: CrawlPolicy = CrawlPolicy()
+    warc: WarcPolicy = WarcPolicy()
+    extract: ExtractPolicy = ExtractPolicy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of one archive.
+
+    Attributes:
+        crawl: with the user agent filled in and the path of the CA bundle absolute.
+        raw: config.toml as it is on the disk.
+        digest: labelled SHA-256 of `raw`.
+
+    """
+
+    archive: ArchivePolicy
+    crawl: CrawlPolicy
+    warc: WarcPolicy
+    extract: ExtractPolicy
+    raw: bytes
+    digest: str
+
+
+def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings of the archive at `root`.
+
+    Raises:
+        NoArchive: there is no config.toml.
+        ConfigError: it has mistakes; the message has a line for each.
+
+    """
+    path = Layout(root).config
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise NoArchive(
+            f"{root}: no archive here (there is no config.toml); run `holdfast init {root}` to make"
+            " one, or name the archive with -C"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: could not be read: {error.strerror}") from None
+    return parse(raw, root, environ)
+
+
+def parse(raw: bytes, root: Path, environ: Mapping[str, str]) -> Config:
+    """Read the bytes of a config.toml that lies, or will lie, in `root`.
+
+    Raises:
+        ConfigError: it has mistakes; the message has a line for each.
+
+    """
+    tables = toml.read(raw, ConfigFile, "config.toml")
+    crawl = msgspec.structs.replace(
+        tables.crawl,
+        user_agent=tables.crawl.user_agent or default_user_agent(tables.archive.contact),
+        ca_bundle=_ca_bundle(raw, tables.crawl.ca_bundle, root, environ),
+    )
+    return Config(
+        archive=tables.archive,
+        crawl=crawl,
+        warc=tables.warc,
+        extract=tables.extract,
+        raw=raw,
+        digest=sha256(raw),
+    )
+
+
+def _ca_bundle(raw: bytes, configured: str, root: Path, environ: Mapping[str, str]) -> str:
+    """Give the absolute path of the extra root certificates, empty if there are none."""
+    from_environment = environ.get(CA_BUNDLE_VARIABLE, "")
+    named = from_environment or configured
+    if not named:
+        return ""
+    path = Path(named).absolute() if from_environment else (root / named).absolute()
+    if not path.is_file():
+        expected = (
+            f"expected a file of root certificates (PEM), got {toml.shown(named)}: no such file"
+        )
+        if from_environment:
+            raise ConfigError(f"{CA_BUNDLE_VARIABLE}: {expected}")
+        line = toml.line_of(toml.decode(raw, "config.toml"), "crawl.ca_bundle")
+        message = f"crawl.ca_bundle: {expected}"
+        raise ConfigError(str(toml.Problem(file="config.toml", line=line, message=message)))
+    return str(path)

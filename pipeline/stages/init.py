@@ -1,0 +1,177 @@
+"""The `init` verb: a new archive, with a config.toml that explains itself and an example.
+
+Leaves alone whatever else is in the folder, and never touches a folder that is an archive already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline import durable
+from pipeline.errors import ConfigError
+from pipeline.model.layout import Layout
+from pipeline.stages import sealing
+
+CONFIG_TOML: Final = """\
+# Settings of this archive. Every line that sets something may be left out: what is written here
+# is what holds without it. The state of this file is kept with each crawl, in its WARC files.
+# `holdfast seeds check` reads this file and seeds/ and says what is wrong with them.
+
+[archive]
+# Name of the archive, for people.
+title = "Web archive"
+# Person or institution that keeps it. Written into every WARC file.
+operator = ""
+# A page or mail address where the owners of crawled sites can reach you, such as
+# "https://library.example.org/crawler" or "archive@example.org". Sent with every request: please
+# set it before you crawl sites that are not your own.
+contact = ""
+
+[crawl]
+# How requests name themselves. Empty: "Holdfast/<version> (+<contact>)". The first word is the
+# name that counts in a site's robots.txt.
+user_agent = ""
+# Seconds between two requests to one host. A seed file may ask for more or less.
+delay_s = 1.0
+# Seconds until a connection must stand, TLS included.
+connect_timeout_s = 20.0
+# Seconds of silence after which an exchange is given up.
+idle_timeout_s = 60.0
+# Seconds that one exchange may take. What came until then is kept and marked as truncated.
+deadline_s = 900.0
+# Bytes of a body that are fetched (1 GiB). What follows is left, and the capture marked.
+max_body_bytes = 1_073_741_824
+# Accept-Encoding of requests. "identity" keeps digests comparable between crawls; "gzip" saves
+# the sites' bandwidth. What comes is stored as it came.
+accept_encoding = "identity"
+# Processes that fetch. 0: one for each core.
+workers = 0
+# How often a URL is tried again after a failure that may pass, and seconds before the first time.
+retries = 2
+retry_delay_s = 30.0
+# File with extra root certificates (PEM), relative to this folder. The environment variable
+# HOLDFAST_CA_BUNDLE wins over it.
+ca_bundle = ""
+
+[warc]
+# Bytes after which a WARC file is sealed and the next one begun.
+max_file_bytes = 1_000_000_000
+# Compressor: "zlib-ng", "zlib", or "auto" for the faster one that is there.
+codec = "auto"
+# From 1 (fast) to 9 (small).
+level = 6
+
+[extract]
+# Bytes of a page, decoded, that are read; what follows is left out and the document says so.
+max_document_bytes = 8_000_000
+# Characters of markup above which the main text is not looked for; all visible text is then given.
+max_main_text_chars = 2_000_000
+# Links kept for each document.
+max_links = 10_000
+# Seconds of CPU time that one document may cost.
+max_cpu_s = 120
+# Encodings considered for pages that declare none. Add "windows-1250" for Czech or Polish sites,
+# "koi8-r" or "windows-1251" for Russian ones.
+undeclared_encodings = ["windows-1252", "macintosh"]
+# Processes that extract. 0: one for each core.
+workers = 0
+"""
+
+EXAMPLE_TOML: Final = """\
+# One collection: what to crawl and how far. The file's name is the collection's name. Change this
+# file or replace it; a plain list of URLs in seeds/NAME.txt works too.
+
+# For people; goes into the WARC files.
+title = "Example"
+# What others should know about the source.
+note = "Stands here to be replaced."
+# Text that the source itself puts on each of its pages, such as the banner of a mirror.
+notice = ""
+# Where the crawl begins.
+seeds = [
+    "https://example.org/",
+]
+
+[scope]
+# "prefix": what lies in the folder of a seed or below it. "host": everything on the seeds' hosts.
+type = "prefix"
+
+[crawl]
+# What differs from config.toml for this collection: delay_s, accept_encoding, max_body_bytes.
+delay_s = 2.0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InitReport:
+    """A new archive: its folder, and the files and folders that were made in it."""
+
+    root: Path
+    made: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0: an archive that could not be made is an error, not a report."""
+        return 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `holdfast --json init` prints."""
+        return {"archive": str(self.root), "made": list(self.made)}
+
+    def as_text(self) -> str:
+        """Tell a person what is there now and what to do next."""
+        return "\n".join(
+            [
+                f"A new archive in {self.root}:",
+                *(f"  {path}" for path in self.made),
+                "",
+                "Next:",
+                "  1. Set operator and contact in config.toml.",
+                "  2. Write what to collect into seeds/ (example.toml shows how).",
+                f"  3. holdfast -C {self.root} seeds check",
+                f"  4. holdfast -C {self.root} run",
+            ]
+        )
+
+
+def init(root: Path) -> InitReport:
+    """Make an archive in `root`, which may be new or hold other files.
+
+    config.toml is written last: until it is there the folder is no archive, and `init` may be
+    called again. A ledger or seed files that are there already stay as they are.
+
+    Raises:
+        ConfigError: `root` is an archive already, or cannot be a folder.
+        StorageError: the disk refused.
+
+    """
+    layout = Layout(root)
+    if layout.config.exists():
+        raise ConfigError(f"{root}: is an archive already (it has a config.toml); nothing changed")
+    made = [f"{layout.relative(folder)}/" for folder in _make_folders(layout)]
+    if not any(layout.seeds.iterdir()):
+        example = layout.seeds / "example.toml"
+        durable.replace(example, EXAMPLE_TOML.encode())
+        made.append(layout.relative(example))
+    if not layout.ledger.exists():
+        sealing.create(layout, datetime.now(UTC))
+        made += [layout.relative(layout.ledger), layout.relative(layout.manifest)]
+    durable.replace(layout.config, CONFIG_TOML.encode())
+    return InitReport(root, (layout.relative(layout.config), *made))
+
+
+def _make_folders(layout: Layout) -> list[Path]:
+    folders = (layout.root / "warc", layout.root / "extracted", layout.seeds)
+    new = [folder for folder in folders if not folder.is_dir()]
+    try:
+        for folder in new:
+            folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename}: could not be made a folder: {error.strerror}; name another folder"
+            " for the archive"
+        ) from None
+    return new
