@@ -1,0 +1,1 @@
+"""From the bytes of a capture to its document: pure, repeatable, never in touch with the world."""

@@ -1,0 +1,260 @@
+"""The extract stage: sealed WARC files in, files of documents out, one beside each.
+
+For each WARC file without documents: (1) walk its records (2) choose the pages (3) make documents
+in worker processes (4) write their lines in record order (5) enter the file in ledger and manifest.
+WARC files are only read. A file of documents is never changed: other documents are a new revision.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pipeline import durable
+from pipeline.archive.reader import Damage, walk
+from pipeline.errors import StorageError
+from pipeline.extract.environment import environment
+from pipeline.extract.extractor import Skipped
+from pipeline.extract.policy import ExtractPolicy
+from pipeline.extract.source import Source
+from pipeline.fixity import manifest
+from pipeline.fixity.documents import DocumentLines
+from pipeline.model.layout import Layout
+from pipeline.stages import sealing
+from pipeline.stages.extract_report import ExtractReport, Progress, Unread
+from pipeline.stages.extract_source import source_of
+from pipeline.stages.extract_workers import Line, Workers
+
+_LOCK_WAIT_S = 3.0
+_WARC = re.compile(r"warc/(?P<collection>[^/]+)/(?P<name>[^/]+)\.warc\.gz")
+_DOCUMENTS = re.compile(r"extracted/(?P<warc>[^/]+/[^/]+?)(?:\.r(?P<revision>\d{1,6}))?\.jsonl\.gz")
+_GZIP_LEVEL = 6
+_HEAD_ROOM = 512 * 1024  # a block is an HTTP head and chunk framing more than its payload
+
+
+@dataclass(slots=True, kw_only=True)
+class _Account:
+    """What happened so far; one for a WARC file, and one for the whole call."""
+
+    documents: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    anomalies: Counter[str] = field(default_factory=Counter)
+    damaged: list[Unread] = field(default_factory=list)
+
+    def add(self, other: _Account) -> None:
+        self.documents += other.documents
+        self.skipped += other.skipped
+        self.anomalies += other.anomalies
+        self.damaged += other.damaged
+
+
+def extract(
+    layout: Layout,
+    policy: ExtractPolicy,
+    collections: Sequence[str],
+    *,
+    everything: bool,
+    workers: int,
+    observe: Callable[[Progress], None],
+    now: datetime,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> ExtractReport:
+    """Make documents of every sealed WARC file that has none.
+
+    Args:
+        layout: the archive.
+        policy: its settings for extraction.
+        collections: names of the collections to look at.
+        everything: also of those that have; a new revision is written where documents differ.
+        workers: processes; 0 is one for each core.
+        observe: told after each capture.
+        now: the time that the ledger gives.
+        interrupted: asked between documents; the file under way is then dropped.
+
+    Raises:
+        ArchiveLocked: another process writes to this archive.
+        StorageError: the disk refused; run it again when there is room.
+
+    """
+    count = workers or os.cpu_count() or 1
+    with durable.exclusive(layout.lock, _LOCK_WAIT_S), Workers(policy, count) as pool:
+        sealing.recover(layout, now)
+        run = _Extraction(layout, policy, pool, observe, interrupted, now)
+        return run.over(collections, everything=everything)
+
+
+class _Extraction:
+    """One call of the stage."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        policy: ExtractPolicy,
+        pool: Workers,
+        observe: Callable[[Progress], None],
+        interrupted: Callable[[], bool],
+        now: datetime,
+    ) -> None:
+        self._layout = layout
+        self._policy = policy
+        self._pool = pool
+        self._observe = observe
+        self._interrupted = interrupted
+        self._now = now
+        self._total = _Account()
+        self._files: list[str] = []
+
+    def over(self, collections: Sequence[str], *, everything: bool) -> ExtractReport:
+        listed = manifest.read(self._layout.manifest)
+        sealed = set(listed.entries) if listed else set()
+        revisions = _revisions(sealed)
+        todo = [
+            match
+            for path in sorted(sealed)
+            if (match := _WARC.fullmatch(path)) and match["collection"] in collections
+            if everything or _stem(match) not in revisions
+        ]
+        for done, match in enumerate(todo):
+            if self._interrupted():
+                break
+            self._one_warc(match, revisions.get(_stem(match), 0), (done, len(todo)))
+        return ExtractReport(
+            documents=self._total.documents,
+            skipped=dict(self._total.skipped),
+            anomalies=dict(self._total.anomalies),
+            files=tuple(self._files),
+            damaged=tuple(self._total.damaged),
+            interrupted=self._interrupted(),
+        )
+
+    def _one_warc(self, match: re.Match[str], revision: int, position: tuple[int, int]) -> None:
+        """Write, compare and seal the documents of one WARC file."""
+        account = _Account()
+        target = self._path(match, revision + 1)
+        temporary = target.with_name(target.name + ".tmp")
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            digest = self._write(temporary, match, account, position)
+            same = revision > 0 and digest == _content_digest(self._path(match, revision))
+            if same or self._interrupted():
+                temporary.unlink()
+            else:
+                durable.rename(temporary, target)
+        except OSError as error:
+            raise StorageError(f"{temporary}: could not be written: {error.strerror}") from error
+        if self._interrupted():
+            return
+        self._total.add(account)
+        if not same:
+            self._seal(match, target, account)
+
+    def _write(
+        self, path: Path, match: re.Match[str], account: _Account, position: tuple[int, int]
+    ) -> str:
+        """Write all documents of one WARC file and give the digest of their lines."""
+        digest = hashlib.sha256()
+        with path.open("wb") as out:
+            # no name and no time in the gzip header: the bytes depend on the documents only
+            with gzip.GzipFile("", "wb", _GZIP_LEVEL, out, mtime=0) as lines:
+                for made in self._pool.make(self._sources(match, account)):
+                    if isinstance(made, Line):
+                        lines.write(made.data)
+                        digest.update(made.data)
+                        account.documents += 1
+                        account.anomalies.update(made.anomalies)
+                    else:
+                        account.skipped[made.reason] += 1
+                    self._tell(match, account, position)
+            out.flush()
+            os.fsync(out.fileno())
+        return digest.hexdigest()
+
+    def _sources(self, match: re.Match[str], account: _Account) -> Iterator[Source | Skipped]:
+        warc, limit = match[0], self._policy.max_document_bytes
+        try:
+            for found in walk(self._layout.root / warc, limit=limit + _HEAD_ROOM):
+                if self._interrupted():
+                    return
+                if isinstance(found, Damage):
+                    account.damaged.append(
+                        Unread(
+                            path=warc,
+                            offset=found.offset,
+                            length=found.length,
+                            message=f"{found.code}: {found.message}",
+                        )
+                    )
+                    continue
+                source = source_of(found, warc, match["collection"], limit)
+                if source is not None:
+                    yield source
+        except OSError as error:
+            message = error.strerror or type(error).__name__
+            account.damaged.append(Unread(path=warc, offset=None, length=None, message=message))
+
+    def _seal(self, match: re.Match[str], target: Path, account: _Account) -> None:
+        detail = {
+            "collection": match["collection"],
+            "warc": match[0],
+            "documents": account.documents,
+            "skipped": dict(account.skipped),
+            "anomalies": dict(account.anomalies),
+            "damaged": len(account.damaged),
+            "config_digest": self._policy.digest(),
+            "environment": environment(),
+        }
+        sealing.enter(
+            self._layout,
+            [target],
+            event_type="extraction",
+            detail=detail,
+            now=self._now,
+            outcome="incomplete" if account.damaged else "success",
+        )
+        self._files.append(self._layout.relative(target))
+
+    def _path(self, match: re.Match[str], revision: int) -> Path:
+        ending = ".jsonl.gz" if revision == 1 else f".r{revision}.jsonl.gz"
+        return self._layout.extracted(match["collection"]) / (match["name"] + ending)
+
+    def _tell(self, match: re.Match[str], account: _Account, position: tuple[int, int]) -> None:
+        self._observe(
+            Progress(
+                warc=match["name"],
+                warcs_done=position[0],
+                warcs=position[1],
+                documents=self._total.documents + account.documents,
+                skipped=self._total.skipped.total() + account.skipped.total(),
+            )
+        )
+
+
+def _stem(match: re.Match[str]) -> str:
+    return f"{match['collection']}/{match['name']}"
+
+
+def _revisions(sealed: set[str]) -> dict[str, int]:
+    """Give the highest sealed revision of documents for each `<collection>/NAME`."""
+    highest: dict[str, int] = {}
+    for path in sealed:
+        match = _DOCUMENTS.fullmatch(path)
+        if match:
+            revision = int(match["revision"] or 1)
+            highest[match["warc"]] = max(revision, highest.get(match["warc"], 0))
+    return highest
+
+
+def _content_digest(path: Path) -> str | None:
+    """Give the digest of a file's uncompressed lines; None where it is not whole."""
+    digest = hashlib.sha256()
+    documents = DocumentLines(path)
+    for line in documents:
+        digest.update(line + b"\n")
+    return None if documents.trouble else digest.hexdigest()
