@@ -82,7 +82,14 @@ class Session:
             )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _InOrder(click.Group):
+    """Lists its verbs in the order in which one needs them."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "-C", "root", metavar="DIR", default=".", help="The archive's folder (default: here)."
 )
@@ -104,9 +111,10 @@ def cli(context: click.Context, root: str, as_json: bool, quiet: bool, verbose: 
 @click.argument("folder", metavar="[DIR]", default="holdfast-demo", required=False)
 @click.pass_obj
 def demo(session: Session, folder: str) -> None:
-    """Try it without a network: archive a small old site served on loopback.
+    """Archive a small old site, to see how it works.
 
-    Makes a new archive in DIR (default: holdfast-demo), then crawls, extracts and verifies.
+    The site is served on loopback; no network is needed. Makes a new archive in DIR (default:
+    holdfast-demo), then crawls, extracts and verifies.
     """
     from pipeline.stages.demo import demo as stage
 
@@ -120,7 +128,10 @@ def demo(session: Session, folder: str) -> None:
 @click.argument("folder", metavar="DIR", required=False)
 @click.pass_obj
 def init(session: Session, folder: str | None) -> None:
-    """Make a new archive in DIR: a commented config.toml and an example collection."""
+    """Make a new archive in DIR (default: here).
+
+    It gets a commented config.toml and an example collection.
+    """
     from pipeline.stages.init import init as stage
 
     report = stage(session.root / folder if folder else session.root)
@@ -129,7 +140,7 @@ def init(session: Session, folder: str | None) -> None:
 
 @cli.group()
 def seeds() -> None:
-    """Look after the seed files."""
+    """Look after the seed files: seeds check."""
 
 
 @seeds.command("check")
@@ -164,7 +175,7 @@ _DELAY = click.option(
 def crawl(
     session: Session, collections: tuple[str, ...], workers: int | None, delay: float | None
 ) -> None:
-    """Fetch the collections (default: all) into WARC files.
+    """Fetch collections (default: all) into WARC files.
 
     A crawl that was interrupted or killed goes on where it stopped. A collection whose last run is
     finished is crawled anew.
@@ -194,7 +205,7 @@ def crawl(
 def extract(
     session: Session, collections: tuple[str, ...], workers: int | None, everything: bool
 ) -> None:
-    """Turn captured pages into JSON documents: clean text and metadata."""
+    """Turn captured pages into JSON documents."""
     from datetime import UTC, datetime
 
     from pipeline.stages.extract import extract as stage
@@ -207,9 +218,10 @@ def extract(
             config.extract,
             [collection.name for collection in chosen],
             everything=everything,
-            workers=workers or config.extract_workers,
+            workers=workers or config.extract.workers,
             observe=display.observe,
             now=datetime.now(UTC),
+            interrupted=lambda: session.interrupted,
         )
     session.print(report, report.as_text)
 
@@ -222,7 +234,7 @@ def extract(
 def run(
     session: Session, collections: tuple[str, ...], workers: int | None, delay: float | None
 ) -> None:
-    """Crawl, extract, and verify what was written: the whole job, for timers."""
+    """Crawl, extract and verify: the whole job."""
     config, chosen = session.config(), session.collections(collections)
     from pipeline.stages.crawl import CrawlOptions
     from pipeline.stages.run import run as stage
@@ -249,7 +261,10 @@ def run(
 )
 @click.pass_obj
 def verify(session: Session, level: str, workers: int | None) -> None:
-    """Check that every file is what it was when it was sealed, and name all damage."""
+    """Check that every file is what was sealed.
+
+    All damage is named, with the documents that it affects.
+    """
     from pipeline.stages.verify import verify as stage
 
     session.config()
@@ -263,7 +278,7 @@ def verify(session: Session, level: str, workers: int | None) -> None:
 @click.option("--text", "only_text", is_flag=True, help="Print the clean text alone.")
 @click.pass_obj
 def show(session: Session, url: str, only_text: bool) -> None:
-    """Show what the archive holds of a URL: its captures, and the text of one of them.
+    """Show the captures of a URL and its text.
 
     TIME is YYYY[MM[DD[hhmmss]]]; the capture nearest to it is shown, without it the newest.
     """
@@ -277,7 +292,7 @@ def show(session: Session, url: str, only_text: bool) -> None:
 @cli.command()
 @click.pass_obj
 def status(session: Session) -> None:
-    """Tell what is in the archive, what a crawl is doing, and what to do next."""
+    """Tell what is here and what to do next."""
     from pipeline.stages.status import status as stage
 
     session.config()

@@ -81,15 +81,27 @@ class _GzipSink:
     def __init__(self, out: BinaryIO, codec: Codec, level: int) -> None:
         self._out = out
         self._compressor = compressor(codec, level)
+        # warcio writes in small pieces, and each call of a compressor has its price
+        self._gathered: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes) -> None:
-        self._out.write(self._compressor.compress(data))
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= _PIECE:
+            self._compress()
 
     def flush(self) -> None:
         """Called by warcio after each record; a flush here would only cost bytes."""
 
     def end(self) -> None:
+        self._compress()
         self._out.write(self._compressor.flush())
+
+    def _compress(self) -> None:
+        self._out.write(self._compressor.compress(b"".join(self._gathered)))
+        self._gathered.clear()
+        self._size = 0
 
 
 class _Pieces:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pipeline.errors import ConfigError, StorageError
 
 SCHEMA = """
 CREATE TABLE run(
@@ -106,15 +108,63 @@ def key_of(run_id: int, url: str) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the database, creating it when it is not there."""
+class Database(sqlite3.Connection):
+    """A connection whose failures are the disk's, and told as such."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        """Run one statement.
+
+        Raises:
+            StorageError: the disk is full or broken, or the database is damaged.
+
+        """
+        with _told():
+            return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
+        """Run one statement for each row; raises as `execute` does."""
+        with _told():
+            return super().executemany(sql, parameters)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        # the subclasses but this one are our own mistakes
+        if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
+            raise
+        raise StorageError(
+            f".holdfast/frontier.sqlite: {error}; nothing committed is lost:"
+            " make sure that the disk is sound and has room, then run holdfast crawl again"
+        ) from error
+
+
+def connect(path: Path) -> Database:
+    """Open the database, creating it when it is not there.
+
+    Raises:
+        ConfigError: another version of Holdfast made it.
+        StorageError: see `Database.execute`.
+
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    with _told():
+        connection = sqlite3.connect(
+            path, timeout=30, isolation_level=None, check_same_thread=False, factory=Database
+        )
     # NORMAL is enough: if power loss undoes the last commit, the WARC's tail is cut and fetched again
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
         connection.execute(f"PRAGMA {pragma}")
     with transaction(connection):
-        if not connection.execute("PRAGMA user_version").fetchone()[0]:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise ConfigError(
+                f"{path}: was made by another version of Holdfast (schema {version}, not {VERSION});"
+                " finish its crawl with that version, or delete the file and crawl anew"
+            )
+        if version == 0:
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={VERSION}")
@@ -122,15 +172,18 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: Database) -> Iterator[None]:
     """All or nothing: what happens inside is one commit."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # after a failure of the disk SQLite may have rolled back already
+        if connection.in_transaction:
+            with suppress(StorageError):
+                connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def peek(path: Path) -> list[tuple[Run, Counts]]:
@@ -152,8 +205,9 @@ class Frontier:
         self._db = connect(path)
 
     def close(self) -> None:
-        """Let go of the database, leaving no write-ahead log behind."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Let go of the database, leaving no write-ahead log behind if the disk allows."""
+        with suppress(StorageError):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
     def unfinished(self, collection: str) -> Run | None:

@@ -12,12 +12,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -132,7 +134,7 @@ def crawl(
     """
     reports = []
     with durable.exclusive(layout.lock, LOCK_WAIT_S):
-        sealing.recover(layout)
+        sealing.recover(layout, datetime.now(UTC))
         _seal_abandoned(layout)
         for collection in collections:
             if not interrupted():
@@ -143,9 +145,8 @@ def crawl(
 
 def _seal_abandoned(layout: Layout) -> None:
     """Seal what a crawl that was killed had committed."""
-    frontier = Frontier(layout.frontier)
-    sealing.seal_warcs(layout, frontier, frontier.warcs("open", "closed"), datetime.now(UTC))
-    frontier.close()
+    with closing(Frontier(layout.frontier)) as frontier:
+        sealing.seal_warcs(layout, frontier, frontier.warcs("open", "closed"), datetime.now(UTC))
 
 
 class _Supervisor:
@@ -167,33 +168,41 @@ class _Supervisor:
 
     def run(self, observe: Observe, interrupted: Interrupted) -> CrawlReport:
         """Bring the run to its end, or to where it was interrupted."""
-        run = self._start()
-        frontier = Frontier(self._layout.frontier)
-        try:
-            if not frontier.exhausted(run):
-                # no database handle may cross a fork
-                frontier.close()
-                self._work(run, observe, interrupted)
-                frontier = Frontier(self._layout.frontier)
+        # no database handle may cross a fork, so each part opens its own
+        with self._frontier() as frontier:
+            run = self._start(frontier)
+            unfinished = not frontier.exhausted(run)
+        if unfinished:
+            self._work(run, observe, interrupted)
+        with self._frontier() as frontier:
             if frontier.exhausted(run):
                 return self._finish(run, frontier)
             return self._report(run, frontier, None)
-        finally:
-            frontier.close()
 
-    def _start(self) -> Run:
-        now = time.time()
-        frontier = Frontier(self._layout.frontier)
-        name = f"{self._collection.name}-{datetime.fromtimestamp(now, UTC):%Y%m%d%H%M%S}"
-        run = frontier.unfinished(self._collection.name) or frontier.start(
-            self._collection.name, name, now
+    def _frontier(self) -> closing[Frontier]:
+        return closing(Frontier(self._layout.frontier))
+
+    def _start(self, frontier: Frontier) -> Run:
+        collection = self._collection.name
+        run = frontier.unfinished(collection) or frontier.start(
+            collection, self._new_name(), time.time()
         )
         share = Share(self._layout.frontier, run.id, 0, origin, robots_url)
-        share.plant(seed.url for seed in self._collection.seeds)
-        share.close()
-        frontier.register(range(self._workers()), now)
-        frontier.close()
+        with closing(share):
+            share.plant(seed.url for seed in self._collection.seeds)
+        frontier.register(range(self._workers()), time.time())
         return run
+
+    def _new_name(self) -> str:
+        """Name a run by the second; the next one, if the last run began and ended in this one."""
+        while True:
+            name = f"{self._collection.name}-{datetime.now(UTC):%Y%m%d%H%M%S}"
+            if not self._report_path(name).exists():
+                return name
+            time.sleep(0.05)
+
+    def _report_path(self, run: str) -> Path:
+        return self._layout.warc(self._collection.name) / f"{run}.report.json"
 
     def _workers(self) -> int:
         """Take one worker a core, but no more than there are hosts to ask."""
@@ -314,7 +323,7 @@ class _Supervisor:
         """Seal the run's report; after that the run is over."""
         now = datetime.now(UTC)
         report = self._report(run, frontier, f"{now:%Y-%m-%dT%H:%M:%SZ}")
-        path = self._layout.warc(run.collection) / f"{run.name}.report.json"
+        path = self._report_path(run.name)
         sealing.seal_report(self._layout, path, canonical.line(_sealed(report)), now)
         frontier.finish(run, now.timestamp())
         return report

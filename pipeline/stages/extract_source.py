@@ -8,7 +8,6 @@ from pipeline.extract.source import Source
 from pipeline.model.content import decode_content
 from pipeline.model.document import Anomaly, Provenance
 from pipeline.model.http import Head, read_message
-from pipeline.model.url import split
 
 _PROBLEMS = {
     "content-too-large": "only the beginning was read",
@@ -70,7 +69,7 @@ def source_of(
 
 
 def _unwanted(url: str, head: Head | None, block: bytes) -> str | None:
-    if split(url).target == "/robots.txt":
+    if url.split("/", 3)[3:] == ["robots.txt"]:
         # kept because it explains what was not crawled; it is no text of the site
         return "robots-txt"
     if head is None:

@@ -65,5 +65,8 @@ def run(
         workers=config.extract.workers,
         observe=observe,
         now=datetime.now(UTC),
+        interrupted=interrupted,
     )
+    if interrupted():
+        return RunReport(crawls=crawls, extracted=extracted, verified=None)
     return RunReport(crawls=crawls, extracted=extracted, verified=verify(layout, "files", observe))

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline import __version__, durable
 from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, capture_line, member_line
@@ -37,6 +37,7 @@ def enter(
     event_type: str,
     detail: Mapping[str, Any],
     now: datetime,
+    outcome: Literal["success", "incomplete"] = "success",
 ) -> None:
     """Make finished files part of the archive: one ledger event, then the manifest.
 
@@ -49,7 +50,7 @@ def enter(
         identifier=uuid.uuid4().urn,
         type=event_type,
         at=now,
-        outcome="success",
+        outcome=outcome,
         agent=__version__,
         detail=detail,
         objects=objects,
@@ -58,16 +59,22 @@ def enter(
     _list(layout, objects)
 
 
-def recover(layout: Layout) -> None:
-    """Bring ledger and manifest together after a crash between the two.
+def recover(layout: Layout, now: datetime) -> None:
+    """Begin the ledger, or bring it and the manifest together after a crash between the two.
 
     Raises:
-        IntegrityError: one of them is damaged; nothing may be added before that is settled.
+        IntegrityError: one of them is damaged or gone; nothing may be added before that is settled.
 
     """
     ledger.recover(layout.ledger)
     account = ledger.read(layout.ledger)
     if account is None:
+        if manifest.read(layout.manifest):
+            raise IntegrityError(
+                f"{layout.ledger}: is gone, but the manifest is there."
+                " Nothing was written: restore the ledger from a copy"
+            )
+        create(layout, now)
         return
     if account.faults:
         raise IntegrityError(
@@ -114,6 +121,11 @@ def _seal_warc(layout: Layout, warc: WarcFile, now: datetime) -> None:
     members = final.with_name(f"{warc.name}{MEMBERS_SUFFIX}")
     index = final.with_name(f"{warc.name}{CDXJ_SUFFIX}")
     if path.exists():
+        if final.exists():
+            raise IntegrityError(
+                f"{final}: exists already, so {path.name} was not sealed; both are kept as they are."
+                " Was the clock set back? Move one of them away, then run holdfast crawl again"
+            )
         cut_back(path, warc.committed)
         inspection = inspect(path, final.name)
         errors = [found for found in inspection.findings if found.severity == "error"]

@@ -99,8 +99,8 @@ class Visitor:
         if robots is not None:
             decision = robots.decide(target.url, self._policy.user_agent)
             if not decision.accepted:
-                reason, _, detail = decision.rule.partition(": ")
-                return Visit(kind="refused", absence=(reason, detail))
+                detail = decision.rule.removeprefix("robots: ")
+                return Visit(kind="refused", absence=(decision.reason, detail))
         outcome = fetch(self._adapter, target.url, self._headers)
         match outcome:
             case Fetched(exchange):

@@ -105,6 +105,8 @@ class Worker:
             deadline_s=order.crawl.deadline_s,
             max_bytes=order.crawl.max_body_bytes,
             ca_bundle=order.crawl.ca_bundle or None,
+            # /tmp may be memory
+            spool_folder=order.layout.frontier.parent,
         )
         self._visitor = Visitor(self._adapter, order.crawl, order.scope)
         self._share = Share(order.layout.frontier, order.run.id, order.number, origin, robots_url)
@@ -161,7 +163,11 @@ class Worker:
 
     def _is_full(self) -> bool:
         batch = self._batch
-        return len(batch.outcomes) >= _MOST_RESULTS or batch.size >= _MOST_BYTES
+        return (
+            len(batch.outcomes) >= _MOST_RESULTS
+            or batch.size >= _MOST_BYTES
+            or self._warc.size >= self._order.warc.max_file_bytes
+        )
 
     def _beat(self) -> None:
         """Commit what was done since the last beat and take in what comes next."""

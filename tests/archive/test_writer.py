@@ -53,7 +53,8 @@ def composer() -> Composer:
 def write(path: Path, *exchanges: Exchange) -> None:
     maker = composer()
     provenance = Provenance(
-        info=[("software", "test")], resources=[("urn:x:config.toml", "application/toml", b"a = 1\n")]
+        info=[("software", "test")],
+        resources=[("urn:x:config.toml", "application/toml", b"a = 1\n")],
     )
     warc = OpenWarc(path)
     warc.append(Members(maker.opening(path.name, provenance, NOW), "auto", 6))
@@ -140,7 +141,9 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_full_disk_in_the_middle_of_a_record_leaves_what_was_there(tmp_path: Path) -> None:
     maker = composer()
     warc = OpenWarc(tmp_path / "a.warc.gz.open")
-    warc.append(Members(maker.opening("a.warc.gz", Provenance(info=[("software", "t")]), NOW), "auto", 6))
+    warc.append(
+        Members(maker.opening("a.warc.gz", Provenance(info=[("software", "t")]), NOW), "auto", 6)
+    )
     before = warc.path.read_bytes()
     noise = b"".join(hashlib.sha256(bytes([i % 256, i // 256])).digest() for i in range(4000))
     response = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(noise), noise)

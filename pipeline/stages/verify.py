@@ -1,0 +1,285 @@
+"""The verify verb: the whole archive against its manifest and ledger, in both directions.
+
+Needs no lock and writes nothing, so it works on a read-only copy and beside a running crawl. What a
+writer seals meanwhile is checked too, or counted as in progress; it is never called damage.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline import durable
+from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, WARC_SUFFIX
+from pipeline.fixity import audit, disk, ledger, manifest
+from pipeline.fixity.audit import Expected
+from pipeline.fixity.ledger import Ledger
+from pipeline.fixity.manifest import Manifest
+from pipeline.model.finding import Finding
+from pipeline.model.layout import Layout
+from pipeline.model.wording import size
+from pipeline.stages.verify_file import Checked, Level, Task, check
+from pipeline.stages.verify_report import Checkpoint, Counts, VerifyReport
+
+# below this, starting processes costs more than they save
+_WORTH_PROCESSES = 32 * 1024 * 1024
+_MAX_READINGS = 5
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyProgress:
+    """How far verification has come."""
+
+    files: int
+    total: int
+    bytes_read: int
+    findings: int
+
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """Give the title and the numbers for a display."""
+        return (
+            ("verifying", ""),
+            ("files", f"{self.files}/{self.total}"),
+            ("read", size(self.bytes_read)),
+            ("findings", str(self.findings)),
+        )
+
+
+Observer = Callable[[VerifyProgress], None]
+
+
+def verify(
+    layout: Layout,
+    level: Level = "files",
+    observe: Observer | None = None,
+    workers: int | None = None,
+) -> VerifyReport:
+    """Check the archive.
+
+    Args:
+        layout: the archive.
+        level: `files` reads every byte; `records` also reads every WARC record and its indexes.
+        observe: is told the progress after each file.
+        workers: processes; None means one per core where there is enough to do.
+
+    """
+    tally = _Tally(observe)
+    accounts = _read_accounts(layout)
+    expected = audit.expect(accounts.manifest, accounts.ledger)
+    _check_all(_tasks(layout.root, expected, level), workers, tally)
+
+    on_disk = dict(disk.files(layout.root))
+    if set(on_disk) - set(expected):
+        accounts = _read_accounts(layout)
+        now = audit.expect(accounts.manifest, accounts.ledger)
+        sealed_meanwhile = {path: now[path] for path in now.keys() - expected.keys()}
+        tasks = _tasks(layout.root, now, level)
+        _check_all([task for task in tasks if task.name in sealed_meanwhile], workers, tally)
+        expected = expected | sealed_meanwhile
+    in_progress = _unlisted(on_disk, expected, accounts, tally)
+    disagreements = accounts.disagreements()
+    if accounts.writing:
+        in_progress += len(disagreements)
+    else:
+        tally.findings += disagreements
+    tally.findings += accounts.faults()
+    tally.unreadable += len(accounts.refused)
+    return _report(level, tally, in_progress, accounts.ledger)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Accounts:
+    """Manifest and ledger, read while a writer may be at work."""
+
+    manifest: Manifest | None
+    ledger: Ledger | None
+    writing: bool
+    refused: tuple[Finding, ...]
+
+    def disagreements(self) -> list[Finding]:
+        """Give how the two differ; nothing can be said where one cannot be read."""
+        return [] if self.refused else list(audit.accounts(self.manifest, self.ledger))
+
+    def faults(self) -> Iterator[Finding]:
+        """Give what is wrong with each of them."""
+        yield from self.refused
+        if self.manifest:
+            yield from self.manifest.faults
+        if self.ledger:
+            yield from self.ledger.faults
+            if self.ledger.torn and not self.writing:
+                yield audit.torn(self.ledger.torn)
+
+
+def _read_accounts(layout: Layout) -> _Accounts:
+    """Read both accounts, again where a writer was between the two."""
+    for _ in range(_MAX_READINGS):
+        # asked first: a writer that has ended by now has written both
+        writing = durable.is_held(layout.lock)
+        refused: list[Finding] = []
+        accounts = _Accounts(
+            manifest=_unless_refused(
+                lambda: manifest.read(layout.manifest), manifest.NAME, refused
+            ),
+            ledger=_unless_refused(lambda: ledger.read(layout.ledger), ledger.NAME, refused),
+            writing=writing,
+            refused=tuple(refused),
+        )
+        if not writing or not accounts.disagreements():
+            break
+    return accounts
+
+
+def _unless_refused(read: Callable[[], _Read], name: str, refused: list[Finding]) -> _Read | None:
+    try:
+        return read()
+    except OSError as error:
+        expected = Expected(path=name, sha256="", size=None)
+        finding = audit.file(expected, disk.refusal(error))
+        refused += [finding] if finding else []
+        return None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been checked so far."""
+
+    observe: Observer | None
+    files: int = 0
+    members: int = 0
+    records: int = 0
+    documents: int = 0
+    unreadable: int = 0
+    bytes_read: int = 0
+    total: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, checked: Checked) -> None:
+        self.files += checked.read
+        self.unreadable += not checked.read
+        self.members += checked.members
+        self.records += checked.records
+        self.documents += checked.documents
+        self.bytes_read += checked.bytes_read
+        self.findings += checked.findings
+        if self.observe:
+            self.observe(
+                VerifyProgress(
+                    files=self.files + self.unreadable,
+                    total=self.total,
+                    bytes_read=self.bytes_read,
+                    findings=len(self.findings),
+                )
+            )
+
+
+def _tasks(root: Path, expected: dict[str, Expected], level: Level) -> list[Task]:
+    """Make the tasks, the largest file first, so that no process is left alone with it."""
+    documents: dict[str, list[str]] = {}
+    for path in expected:
+        if path.startswith("extracted/"):
+            documents.setdefault(_stem(path), []).append(path)
+    tasks = []
+    for path, each in expected.items():
+        stem = path.removesuffix(WARC_SUFFIX)
+        sidecars = (expected.get(stem + suffix) for suffix in (MEMBERS_SUFFIX, CDXJ_SUFFIX))
+        is_warc = stem != path
+        tasks.append(
+            Task(
+                root=root,
+                expected=each,
+                level=level,
+                sidecars=tuple(filter(None, sidecars)) if is_warc else (),
+                documents=tuple(sorted(documents.get(_stem(path), ()))) if is_warc else (),
+            )
+        )
+    return sorted(tasks, key=lambda task: (-(task.expected.size or 0), task.name))
+
+
+def _stem(path: str) -> str:
+    """Give `<collection>/NAME`, which a WARC file and what was made from it have in common."""
+    _, _, inner = path.partition("/")
+    folder, slash, name = inner.rpartition("/")
+    return folder + slash + name.partition(".jsonl")[0].removesuffix(WARC_SUFFIX)
+
+
+def _check_all(tasks: Sequence[Task], workers: int | None, tally: _Tally) -> None:
+    tally.total += len(tasks)
+    with _mapping(tasks, workers) as results:
+        for checked in results:
+            tally.add(checked)
+
+
+@contextmanager
+def _mapping(tasks: Sequence[Task], workers: int | None) -> Iterator[Iterable[Checked]]:
+    """Give the results in the order of the tasks, from processes where they pay."""
+    wanted = workers or os.cpu_count() or 1
+    enough = workers is not None or sum(t.expected.size or 0 for t in tasks) > _WORTH_PROCESSES
+    count = min(wanted, len(tasks)) if enough else 1
+    if count < 2:
+        yield map(check, tasks)
+        return
+    # threads of a display make fork unsafe
+    context = multiprocessing.get_context("forkserver")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupt)
+    try:
+        yield pool.map(check, tasks)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    # the terminal sends it to all; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _unlisted(
+    on_disk: dict[str, audit.Observed],
+    expected: dict[str, Expected],
+    accounts: _Accounts,
+    tally: _Tally,
+) -> int:
+    """Report what is there and in no account; give how much of it a writer may be sealing."""
+    plain: list[str] = []
+    for path in sorted(set(on_disk) - set(expected)):
+        trouble = on_disk[path].trouble
+        if trouble is None:
+            plain.append(path)
+        elif trouble != "missing":
+            finding = audit.file(Expected(path=path, sha256="", size=None), on_disk[path])
+            tally.findings += [finding] if finding else []
+            tally.unreadable += trouble in ("denied", "unreadable")
+    if accounts.writing:
+        return len(plain)
+    tally.findings += audit.unlisted(plain)
+    return 0
+
+
+def _report(level: Level, tally: _Tally, in_progress: int, last: Ledger | None) -> VerifyReport:
+    return VerifyReport(
+        level=level,
+        checked=Counts(
+            files=tally.files,
+            members=tally.members,
+            records=tally.records,
+            documents=tally.documents,
+        ),
+        in_progress=in_progress,
+        unreadable=tally.unreadable,
+        findings=sorted(tally.findings, key=_place),
+        checkpoint=Checkpoint(size=last.size, root=last.root.hex()) if last else None,
+        bytes_read=tally.bytes_read,
+    )
+
+
+def _place(finding: Finding) -> tuple[str, int, str]:
+    return finding.path, -1 if finding.offset is None else finding.offset, finding.code

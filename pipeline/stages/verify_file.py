@@ -1,0 +1,205 @@
+"""One sealed file checked, in whatever process: the unit of work of the verify verb.
+
+Takes and gives plain values, so that it can run in a pool. It reads the archive only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pipeline.archive.concordance import (
+    ImpliedSidecars,
+    diagnose,
+    index_differs_in_keys_only,
+    index_sha256,
+)
+from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, WARC_SUFFIX
+from pipeline.archive.validator import Inspection, inspect
+from pipeline.fixity import audit, disk
+from pipeline.fixity.audit import Expected, Observed
+from pipeline.fixity.documents import Derivations, DocumentLines
+from pipeline.model.finding import Finding
+from pipeline.model.rules import MEANING
+
+Level = Literal["files", "records"]
+
+DOCUMENTS_SUFFIX = ".jsonl.gz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A file to check.
+
+    Attributes:
+        sidecars: for a WARC file, its sealed sidecars.
+        documents: for a WARC file, paths of the sealed documents derived from it.
+
+    """
+
+    root: Path
+    expected: Expected
+    level: Level
+    sidecars: tuple[Expected, ...] = ()
+    documents: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Give the file's path in the archive."""
+        return self.expected.path
+
+    @property
+    def file(self) -> Path:
+        """Give the file's path on the disk."""
+        return self.root / self.expected.path
+
+    def sidecar(self, suffix: str) -> Expected | None:
+        """Give the sealed sidecar with this ending."""
+        return next((each for each in self.sidecars if each.path.endswith(suffix)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What became of a task.
+
+    Attributes:
+        read: the whole file was read, or is not there to be read.
+        bytes_read: bytes of it that were read.
+        members: gzip members compared with members.jsonl.
+        records: records whose fields and digests were checked.
+        documents: document lines read.
+
+    """
+
+    read: bool
+    findings: tuple[Finding, ...]
+    bytes_read: int = 0
+    members: int = 0
+    records: int = 0
+    documents: int = 0
+
+
+def check(task: Task) -> Checked:
+    """Check one file; trouble in reading it is a finding."""
+    if task.level == "records" and task.name.endswith(WARC_SUFFIX):
+        return _check_records(task)
+    observed = disk.digest(task.root, task.name)
+    finding = audit.file(task.expected, observed)
+    if finding is not None and task.name.endswith(WARC_SUFFIX):
+        return _result(observed, _with_documents(task, (finding, *_inside(task, observed))))
+    findings: tuple[Finding, ...] = () if finding is None else (finding,)
+    documents = 0
+    if task.level == "records" and task.name.endswith(DOCUMENTS_SUFFIX) and not observed.trouble:
+        documents, trouble = _count_documents(task)
+        findings += trouble
+    return replace(_result(observed, findings), documents=documents)
+
+
+def _check_records(task: Task) -> Checked:
+    observed = disk.look(task.root, task.name)
+    implied = ImpliedSidecars()
+    inspection: Inspection | None = None
+    if not observed.trouble:
+        try:
+            inspection = inspect(task.file, task.name, take=implied)
+            observed = Observed(size=inspection.size, sha256=inspection.sha256)
+        except OSError as error:
+            observed = disk.refusal(error)
+    finding = audit.file(task.expected, observed)
+    if inspection is None or finding is not None or not inspection.ok:
+        known = () if finding is None else (finding,)
+        findings = _with_documents(task, (*known, *_inside(task, observed)))
+    else:
+        findings = (*inspection.findings, *_sidecars(task, inspection, implied))
+    return replace(
+        _result(observed, findings),
+        members=implied.members,
+        records=sum(inspection.counts.values()) if inspection else 0,
+    )
+
+
+def _result(observed: Observed, findings: tuple[Finding, ...]) -> Checked:
+    read = observed.trouble not in ("denied", "unreadable")
+    return Checked(read=read, findings=findings, bytes_read=observed.size)
+
+
+def _inside(task: Task, observed: Observed) -> tuple[Finding, ...]:
+    """Find out what is wrong inside a WARC file that is not what was sealed."""
+    if observed.trouble:
+        return ()
+    sealed = task.sidecar(MEMBERS_SUFFIX)
+    members: Path | None = None
+    if sealed and disk.digest(task.root, sealed.path).sha256 == sealed.sha256:
+        members = task.root / sealed.path
+    try:
+        return diagnose(task.file, task.name, members)
+    except OSError as error:
+        finding = audit.file(task.expected, disk.refusal(error))
+        return () if finding is None else (finding,)
+
+
+def _sidecars(task: Task, inspection: Inspection, implied: ImpliedSidecars) -> tuple[Finding, ...]:
+    """Compare a sound WARC file with its sidecars as they were sealed (FORMAT.md §3, §4)."""
+    found: list[Finding] = []
+    members, index = task.sidecar(MEMBERS_SUFFIX), task.sidecar(CDXJ_SUFFIX)
+    if members is None or members.sha256 != implied.members_sha256():
+        found.append(_sidecar_finding(task, "E431", members, MEMBERS_SUFFIX))
+    if index is None or index.sha256 != index_sha256(inspection.captures):
+        keys_only = index is not None and index_differs_in_keys_only(
+            task.root / index.path, inspection.captures
+        )
+        found.append(_sidecar_finding(task, "W432" if keys_only else "E432", index, CDXJ_SUFFIX))
+    return tuple(found)
+
+
+def _sidecar_finding(task: Task, code: str, sealed: Expected | None, suffix: str) -> Finding:
+    path = task.name.removesuffix(WARC_SUFFIX) + suffix
+    detail = "" if sealed else ": none was sealed with the WARC file"
+    return Finding(
+        code=code,
+        severity="warning" if code.startswith("W") else "error",
+        path=path,
+        message=MEANING[code] + detail,
+    )
+
+
+def _count_documents(task: Task) -> tuple[int, tuple[Finding, ...]]:
+    lines = DocumentLines(task.file)
+    try:
+        for _ in lines:
+            pass
+    except OSError as error:
+        lines.trouble = error.strerror or str(error)
+    if not lines.trouble:
+        return lines.count, ()
+    message = f"{MEANING['E441']}: {lines.trouble}, after {lines.count} whole documents"
+    damaged = Finding(code="E441", severity="error", path=task.name, message=message)
+    return lines.count, (damaged,)
+
+
+def _with_documents(task: Task, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Name, in each finding, the documents that were derived from what it says is damaged."""
+    derived = Derivations()
+    for path in task.documents:
+        if disk.look(task.root, path).trouble is None:
+            # a file that cannot be read is reported by its own task
+            with suppress(OSError):
+                derived.read(DocumentLines(task.root / path))
+    told = [_affecting(finding, derived) for finding in findings]
+    hurt = {name for finding in told if finding.severity == "error" for name in finding.affected}
+    whole_file = tuple(name for name in derived.names if name in hurt)
+    return tuple(
+        finding.with_affected(whole_file) if finding.code == "E402" else finding for finding in told
+    )
+
+
+def _affecting(finding: Finding, derived: Derivations) -> Finding:
+    if finding.code == "E401":
+        return finding.with_affected(tuple(derived.names))
+    # nothing was derived from a member that was put in after sealing
+    if finding.offset is None or finding.code == "E406":
+        return finding
+    return finding.with_affected(derived.of(finding.offset, finding.length or 1, finding.record_id))

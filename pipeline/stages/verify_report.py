@@ -1,0 +1,154 @@
+"""What verification found, for programs and for people, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any, Final
+
+from pipeline.model.finding import Finding
+from pipeline.model.wording import printable, size, table
+from pipeline.stages.verify_file import Level
+
+NOT_PROVEN: Final[dict[Level, str]] = {
+    "files": (
+        "This level proves that every sealed file is byte for byte what was sealed. It does not"
+        " look into WARC records or documents (--level records), and it cannot tell whether"
+        " somebody who can write to the archive made files, manifest and ledger anew: compare the"
+        " ledger's root with one kept elsewhere."
+    ),
+    "records": (
+        "This level proves that every sealed file is what was sealed, that every WARC record is"
+        " whole and matches its digests, and that the indexes describe the files. It does not"
+        " derive the documents again, and it cannot tell whether somebody who can write to the"
+        " archive made everything anew: compare the ledger's root with one kept elsewhere."
+    ),
+}
+
+_SHOWN = 50
+_SHOWN_AFFECTED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How much was really checked."""
+
+    files: int = 0
+    members: int = 0
+    records: int = 0
+    documents: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """Give the object `checked` of `holdfast --json verify`."""
+        return {
+            "files": self.files,
+            "members": self.members,
+            "records": self.records,
+            "documents": self.documents,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The ledger in one digest (RFC 6962 §2.1); `size` is its number of lines."""
+
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """The result of the verify verb.
+
+    Attributes:
+        in_progress: files and entries that a running writer had not finished sealing.
+        unreadable: files that could not be read.
+        bytes_read: bytes of sealed files that were read.
+
+    """
+
+    level: Level
+    checked: Counts
+    in_progress: int
+    unreadable: int
+    findings: Sequence[Finding]
+    checkpoint: Checkpoint | None
+    bytes_read: int
+
+    @property
+    def exit_code(self) -> int:
+        """Give 4 for damage, 3 when not everything, or nothing, was checked, else 0."""
+        if any(finding.severity == "error" for finding in self.findings):
+            return 4
+        if self.checked.files == 0 or self.in_progress or self.unreadable:
+            return 3
+        return 0
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether everything was checked and nothing is damaged."""
+        return self.exit_code == 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `holdfast --json verify` prints."""
+        checkpoint = self.checkpoint
+        return {
+            "ok": self.ok,
+            "level": self.level,
+            "checked": self.checked.as_json(),
+            "not_checked": {"in_progress": self.in_progress, "unreadable": self.unreadable},
+            "findings": [finding.as_json() for finding in self.findings],
+            "checkpoint": checkpoint
+            and {"size": checkpoint.size, "root": checkpoint.root, "signed_by": None},
+            "bytes_read": self.bytes_read,
+            "not_proven": NOT_PROVEN[self.level],
+        }
+
+    def as_text(self) -> str:
+        """Give the account for people: findings first, what it means last."""
+        lines = [_finding_text(finding) for finding in self.findings[:_SHOWN]]
+        if len(self.findings) > _SHOWN:
+            lines.append(f"… and {len(self.findings) - _SHOWN} more (--json lists all)")
+        rows = [(name, f"{count:,}") for name, count in self.checked.as_json().items() if count]
+        rows.append(("read", size(self.bytes_read)))
+        if self.in_progress:
+            rows.append(
+                ("in progress", f"{self.in_progress} not checked: a writer is sealing them")
+            )
+        if self.unreadable:
+            rows.append(("unreadable", f"{self.unreadable} not checked"))
+        if self.checkpoint:
+            rows.append(("ledger", f"{self.checkpoint.size} events, root {self.checkpoint.root}"))
+        lines += [self._verdict(), table(rows), fill(NOT_PROVEN[self.level], 80)]
+        return "\n".join(lines)
+
+    def _verdict(self) -> str:
+        errors = sum(finding.severity == "error" for finding in self.findings)
+        if errors:
+            documents = {name for finding in self.findings for name in finding.affected}
+            return (
+                f"DAMAGED: {errors} findings, {len(documents)} documents affected."
+                " docs/findings.md says what each code means and what to do."
+            )
+        if self.checked.files == 0:
+            return "NOTHING WAS CHECKED: no sealed file could be read, or none is there yet."
+        if self.in_progress or self.unreadable:
+            return "INCOMPLETE: what was checked is intact, but not everything was checked."
+        return f"INTACT: every sealed file was checked (level {self.level})."
+
+
+def _finding_text(finding: Finding) -> str:
+    place = finding.path
+    if finding.offset is not None:
+        place += f" at byte {finding.offset}"
+        if finding.length is not None:
+            place += f", {finding.length} bytes"
+    line = f"{finding.code} {place}: {finding.message}"
+    if finding.record_id:
+        line += f" [{finding.record_id}]"
+    if finding.affected:
+        shown = ", ".join(finding.affected[:_SHOWN_AFFECTED])
+        more = len(finding.affected) - _SHOWN_AFFECTED
+        line += f"\n     affected: {shown}" + (f" and {more} more" if more > 0 else "")
+    return printable(line)

@@ -1,0 +1,149 @@
+"""The command from outside: exit codes, what is printed where, and what bad input is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def filled(archive: Any, site: Any) -> Any:
+    """An archive in which `holdfast run` has been run once."""
+    site.add("/", '<title>Home</title><a href="two.html">two</a><a href="/gone">x</a>')
+    site.add("/two.html", "<html><body><h1>Two</h1><p>Some words to keep for long.</body></html>")
+    archive.collection("c", f"{site.address}/\n")
+    archive.report = archive.json("run")
+    archive.address = site.address
+    return archive
+
+
+def test_run_crawls_extracts_and_verifies(filled: Any) -> None:
+    told = filled.report
+    assert (told["captures"], told["failed"]) == (4, 0)
+    assert told["extract"]["documents"] == 2
+    assert told["verify"]["ok"] and told["verify"]["level"] == "files"
+    filled.assert_sound()
+
+
+def test_show_gives_the_text_of_a_url_with_and_without_a_time(filled: Any) -> None:
+    url = f"{filled.address}/two.html"
+    assert "Some words to keep for long." in filled.run("show", url).stdout
+    assert filled.run("show", "--text", f"{url}@2001").stdout.split() == (
+        "Two Some words to keep for long.".split()
+    )
+    told = filled.json("show", url)
+    assert told["document"]["url"] == url and len(told["captures"]) == 1
+
+
+def test_show_of_an_unknown_url_exits_3_and_says_what_to_do(filled: Any) -> None:
+    done = filled.run("show", "http://nowhere.example/")
+    assert done.returncode == 3 and "seeds check" in done.stdout
+
+
+def test_show_of_no_url_is_a_usage_error(filled: Any) -> None:
+    done = filled.run("show", "mailto:x@example.org")
+    assert done.returncode == 2 and "http or https" in done.stderr
+
+
+def test_status_counts_what_is_sealed_and_says_what_to_do_next(filled: Any) -> None:
+    told = filled.json("status")
+    (collection,) = told["collections"]
+    assert (collection["warcs"], collection["document_files"], collection["captures"]) == (1, 1, 4)
+    assert not told["writing"] and told["next"] == ["holdfast verify --level records"]
+    assert "finished runs" in filled.run("status").stdout
+
+
+def test_a_flipped_bit_is_found_and_named_and_exits_4(filled: Any) -> None:
+    (warc,) = filled.root.glob("warc/*/*.warc.gz")
+    data = bytearray(warc.read_bytes())
+    data[len(data) // 2] ^= 1
+    warc.write_bytes(data)
+    told = filled.json("verify", exit_code=4)
+    assert not told["ok"]
+    assert any(each["path"].endswith(".warc.gz") for each in told["findings"])
+    assert filled.run("verify", "--level", "records").returncode == 4
+
+
+def test_verify_of_an_archive_with_nothing_in_it_exits_3(archive: Any) -> None:
+    told = archive.json("verify", exit_code=3)
+    assert told["checked"]["files"] == 0
+
+
+@pytest.mark.parametrize(
+    "verb", [["crawl"], ["extract"], ["run"], ["verify"], ["status"], ["show", "http://a/"]]
+)
+def test_a_folder_that_is_no_archive_exits_10_and_names_init(
+    tmp_path: Path, archive: Any, verb: list[str]
+) -> None:
+    archive.root = tmp_path
+    done = archive.run(*verb)
+    assert done.returncode == 10 and "holdfast init" in done.stderr and done.stdout == ""
+
+
+def test_a_collection_without_a_seed_file_exits_2(archive: Any) -> None:
+    done = archive.run("crawl", "nothing")
+    assert done.returncode == 2 and "nothing" in done.stderr
+
+
+def test_a_wrong_setting_exits_2_with_file_line_and_key(archive: Any) -> None:
+    (archive.root / "config.toml").write_text("[crawl]\ndelay_s = 1\ndelya = 2\n")
+    done = archive.run("crawl")
+    assert done.returncode == 2
+    assert "config.toml: line 3: crawl.delya" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["fly"], ["verify", "--level", "high"], ["crawl", "--workers", "x"]])
+def test_a_wrong_word_on_the_command_line_exits_2(archive: Any, words: list[str]) -> None:
+    assert archive.run(*words).returncode == 2
+
+
+def test_a_damaged_ledger_stops_every_writer_with_exit_4(filled: Any) -> None:
+    ledger = filled.root / "fixity" / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"seq":1', b'"seq":7', 1))
+    before = ledger.read_bytes()
+    for verb in ("crawl", "extract"):
+        done = filled.run(verb)
+        assert done.returncode == 4 and "Nothing was written" in done.stderr
+    assert ledger.read_bytes() == before
+
+
+def test_a_ledger_that_is_gone_is_not_begun_anew(filled: Any) -> None:
+    (filled.root / "fixity" / "ledger.jsonl").unlink()
+    done = filled.run("crawl")
+    assert done.returncode == 4 and "ledger.jsonl" in done.stderr
+
+
+def test_a_manifest_that_a_crash_left_behind_is_completed_by_the_next_writer(filled: Any) -> None:
+    manifest = filled.root / "fixity" / "manifest-sha256.txt"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"".join(whole.splitlines(keepends=True)[1:]))
+    assert filled.run("verify").returncode == 4
+    assert filled.run("extract").returncode == 0
+    assert manifest.read_bytes() == whole
+
+
+def test_control_characters_of_a_page_do_not_reach_the_terminal(archive: Any, site: Any) -> None:
+    site.add("/", "<title>a\x1b]0;owned\x07</title><p>text \x1b[31mred\x9b31m \u202egnp")
+    archive.collection("c", f"{site.address}/\n")
+    archive.json("run")
+    shown = archive.run("show", f"{site.address}/").stdout
+    assert not set(shown) & set("\x1b\x07\x9b\u202e")
+
+
+def test_help_and_verify_load_no_library_they_do_not_need() -> None:
+    code = (
+        "import sys, pipeline.cli, pipeline.stages.verify;"
+        "print([m for m in ('requests', 'lxml', 'trafilatura', 'rich', 'bs4') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_json_is_one_object_on_standard_output_and_the_story_is_elsewhere(filled: Any) -> None:
+    done = filled.run("--json", "status")
+    assert isinstance(json.loads(done.stdout), dict) and done.stdout.count("\n") == 1
