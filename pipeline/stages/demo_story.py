@@ -153,12 +153,11 @@ class DemoReport:
                 yield f"  {_path(page['url'])} reads: {words}"
 
     def _sound(self) -> str:
-        told = self.ran.verified.as_json() if self.ran.verified else {"ok": False, "checked": {}}
-        ours = "whole" if told["ok"] else "DAMAGED"
-        lines = [
-            "Is it whole?",
-            f"  holdfast verify: {ours}, {told['checked'].get('files', 0)} files checked",
-        ]
+        lines = ["Is it whole?"]
+        verified = self.ran.verified
+        if verified:
+            ours = "whole" if verified.ok else "DAMAGED"
+            lines.append(f"  holdfast verify: {ours}, {verified.checked.files} files checked")
         if self.outside:
             theirs = "whole" if self.outside.sound else "DAMAGED"
             lines.append(
