@@ -25,7 +25,7 @@ class Progress(Protocol):
     """Anything a stage reports while it runs."""
 
     def facts(self) -> Sequence[tuple[str, str]]:
-        """Name what is under way and give its numbers, the title first: (title, ''), (name, number)…"""
+        """Give what is under way as (title, ''), then its numbers as (name, number)."""
 
 
 class Display:

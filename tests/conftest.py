@@ -1,4 +1,4 @@
-"""What all tests share: the installed command, a small web site on loopback, a sound-archive check."""
+"""What all tests share: the installed command, a web site on loopback, a check of the whole."""
 
 from __future__ import annotations
 

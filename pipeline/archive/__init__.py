@@ -1,0 +1,1 @@
+"""WARC files: written, sealed into shape, and read strictly."""

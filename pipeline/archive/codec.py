@@ -14,9 +14,8 @@ try:
 except ImportError:  # no wheel for this platform
     _fast = None
 
-inflate_error: tuple[type[Exception], ...] = (
-    (zlib.error,) if _fast is None else (zlib.error, _fast.error)
-)
+inflate_error: Any = (zlib.error,) if _fast is None else (zlib.error, _fast.error)
+"""What a decompressor raises on broken data, for `except`."""
 
 Codec = Literal["auto", "zlib-ng", "zlib"]
 
@@ -41,6 +40,12 @@ def compressor(codec: Codec, level: int) -> Compressor:
     module: Any = zlib if codec == "zlib" or _fast is None else _fast
     started: Compressor = module.compressobj(level, 8, _GZIP)
     return started
+
+
+def compress(data: bytes, level: int) -> bytes:
+    """Deflate `data` in one go, to see how small it gets."""
+    deflated: bytes = (_fast or zlib).compress(data, level)
+    return deflated
 
 
 def decompressor() -> Any:

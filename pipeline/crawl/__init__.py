@@ -1,0 +1,1 @@
+"""Where to go, and one exchange on the wire."""

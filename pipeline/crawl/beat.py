@@ -15,7 +15,6 @@ from pipeline.model.target import Discovery, Outcome, Retry, RobotsAnswer, Targe
 
 LEASE_S = 15.0
 MOST_HOSTS = 128
-_CACHED = 50_000
 _LOOK_UP = 500
 
 
@@ -88,9 +87,6 @@ class Share:
         self._origin_of = origin_of
         self._robots_of = robots_of
         self._hosts: dict[str, int] = {}
-        # two generations of URLs known to be in the database: exact, and bounded in memory
-        self._known: set[str] = set()
-        self._older: set[str] = set()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -105,7 +101,8 @@ class Share:
             ).fetchone()[0]
             name = f"{collection}-{stamp}-{serial:05d}-w{self._worker}"
             number = self._db.execute(
-                "INSERT INTO warc(run_id, serial, name, state) VALUES (?, ?, ?, 'open') RETURNING id",
+                "INSERT INTO warc(run_id, serial, name, state) VALUES (?, ?, ?, 'open')"
+                " RETURNING id",
                 (self._run, serial, name),
             ).fetchone()[0]
         return number, name
@@ -144,7 +141,6 @@ class Share:
             leases = self._lease(kept, now, until) if wish.more else ()
             targets = self._pull(wish, leases, lost, now)
             exhausted = not wish.held and not leases and self._exhausted()
-        self._remember(discovery.url for discovery in batch.discoveries)
         return Grant(until, lost, leases, targets, exhausted)
 
     def _unknown(self, discoveries: Iterable[Discovery]) -> list[tuple[int, Discovery]]:
@@ -152,11 +148,7 @@ class Share:
 
         A host not met before owes us its robots.txt first.
         """
-        offered = [
-            found
-            for found in discoveries
-            if found.url not in self._known and found.url not in self._older
-        ]
+        offered = list(discoveries)
         origins = dict.fromkeys(self._origin_of(found.url) for found in offered)
         robots = [
             Discovery(url=self._robots_of(origin), via=None, hops="P")
@@ -191,11 +183,6 @@ class Share:
                 fresh[key] = found
                 return
 
-    def _remember(self, urls: Iterable[str]) -> None:
-        self._known.update(urls)
-        if len(self._known) > _CACHED:
-            self._older, self._known = self._known, set()
-
     def _renew(self, held: dict[int, int], until: float) -> tuple[int, ...]:
         """Prolong the leases; what another worker took meanwhile is lost."""
         lost = []
@@ -215,7 +202,7 @@ class Share:
             self._offer(fresh)
 
     def _offer(self, fresh: Sequence[tuple[int, Discovery]]) -> None:
-        """Insert URLs and put on their hosts' lists those that no other worker offered meanwhile."""
+        """Insert URLs, and list for their hosts those that no other worker offered meanwhile."""
         if not fresh:
             return
         rows = [
@@ -307,7 +294,8 @@ class Share:
     def _release(self, released: dict[int, float]) -> None:
         self._db.executemany(
             "UPDATE host SET owner = NULL, lease_until = 0,"
-            " next_at = max(?, ifnull((SELECT min(not_before) FROM todo WHERE host_id = host.id), 0)),"
+            " next_at = max(?, ifnull("
+            "  (SELECT min(not_before) FROM todo WHERE host_id = host.id), 0)),"
             " idle = NOT EXISTS (SELECT 1 FROM todo WHERE host_id = host.id)"
             " WHERE id = ? AND owner = ?",
             [(next_at, host_id, self._worker) for host_id, next_at in released.items()],

@@ -111,7 +111,7 @@ def key_of(run_id: int, url: str) -> int:
 class Database(sqlite3.Connection):
     """A connection whose failures are the disk's, and told as such."""
 
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run one statement.
 
         Raises:
@@ -121,7 +121,7 @@ class Database(sqlite3.Connection):
         with _told():
             return super().execute(sql, parameters)
 
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         """Run one statement for each row; raises as `execute` does."""
         with _told():
             return super().executemany(sql, parameters)
@@ -154,15 +154,15 @@ def connect(path: Path) -> Database:
         connection = sqlite3.connect(
             path, timeout=30, isolation_level=None, check_same_thread=False, factory=Database
         )
-    # NORMAL is enough: if power loss undoes the last commit, the WARC's tail is cut and fetched again
+    # NORMAL is enough: if power loss undoes the last commit, the next start cuts the WARC's tail
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
         connection.execute(f"PRAGMA {pragma}")
     with transaction(connection):
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
             raise ConfigError(
-                f"{path}: was made by another version of Holdfast (schema {version}, not {VERSION});"
-                " finish its crawl with that version, or delete the file and crawl anew"
+                f"{path}: was made by another version of Holdfast (schema {version},"
+                f" not {VERSION}); finish its crawl with that version, or delete it and crawl anew"
             )
         if version == 0:
             for statement in SCHEMA.split(";"):
@@ -224,7 +224,8 @@ class Frontier:
         with transaction(self._db):
             ended = "SELECT id FROM run WHERE collection = ? AND finished_at IS NOT NULL"
             self._db.execute(
-                f"DELETE FROM todo WHERE host_id IN (SELECT id FROM host WHERE run_id IN ({ended}))",
+                "DELETE FROM todo WHERE host_id IN"
+                f" (SELECT id FROM host WHERE run_id IN ({ended}))",
                 (collection,),
             )
             for table in ("host", "url", "outcome", "warc"):
@@ -252,7 +253,7 @@ class Frontier:
             self._db.execute("UPDATE host SET owner = NULL, lease_until = 0")
 
     def reap(self, worker: int, now: float, delay_s: float) -> None:
-        """Give back the hosts of a dead worker; each rests one delay, for it may just have been asked."""
+        """Give back the hosts of a dead worker; each rests, for it may just have been asked."""
         self._db.execute(
             "UPDATE host SET owner = NULL, lease_until = 0, next_at = max(next_at, ?)"
             " WHERE owner = ?",
@@ -303,7 +304,8 @@ class Frontier:
         marks = ",".join("?" * len(states))
         rows = self._db.execute(
             "SELECT warc.id, warc.name, run.collection, run.name, warc.opening, warc.committed,"
-            f" warc.state FROM warc JOIN run ON run.id = warc.run_id WHERE state IN ({marks}) ORDER BY warc.id",
+            " warc.state FROM warc JOIN run ON run.id = warc.run_id"
+            f" WHERE state IN ({marks}) ORDER BY warc.id",
             states,
         )
         return [WarcFile(*row) for row in rows]

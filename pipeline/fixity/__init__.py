@@ -1,0 +1,1 @@
+"""What must never change: manifest, ledger, and the comparison with the disk."""

@@ -1,0 +1,1 @@
+"""Frozen values and pure rules that all parts share; nothing here does I/O."""

@@ -324,6 +324,16 @@ def read_message(block: bytes) -> Message:
     )
 
 
+def body(block: bytes, head: Head) -> memoryview:
+    """Give the payload of a response block whose head has been found already."""
+    frame = framing(head)
+    if frame.kind == "length":
+        return memoryview(block)[head.end : head.end + frame.length]
+    if frame.kind == "close":
+        return memoryview(block)[head.end :]
+    return payload(block)
+
+
 def payload(block: bytes) -> memoryview:
     """Give the transfer-decoded entity of a response block as far as it is there (WARC §5.9)."""
     return read_message(block).payload

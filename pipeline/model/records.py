@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One line of NAME.members.jsonl (FORMAT.md §3): a gzip member that holds one record."""
+class Member(NamedTuple):
+    """One line of NAME.members.jsonl (FORMAT.md §3): a gzip member that holds one record.
+
+    A named tuple because verification makes millions; a frozen dataclass takes four times as long.
+    """
 
     offset: int
     length: int

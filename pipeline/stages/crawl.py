@@ -6,6 +6,7 @@ when the frontier is exhausted. It fetches nothing and writes no WARC itself.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import platform
@@ -46,7 +47,7 @@ LOCK_WAIT_S = 3.0
 _LOOK_S = 0.5
 _MOST_RESTARTS = 5
 _NAMED_FAILURES = 20
-_SOFTWARE = ("requests", "warcio", "zlib-ng", "protego", "lxml", "msgspec")
+_SOFTWARE = ("requests", "warcio", "zlib-ng", "protego")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +223,8 @@ class _Supervisor:
             process.start()
             return process
 
+        # what is imported stays for good: let no garbage collection, here or in a worker, look at it
+        gc.freeze()
         processes = {number: start(number) for number in range(self._workers())}
         frontier = Frontier(self._layout.frontier)
         try:

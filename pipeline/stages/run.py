@@ -11,9 +11,11 @@ from pipeline.config import Config
 from pipeline.crawl.seeds import Collection
 from pipeline.model.layout import Layout
 from pipeline.stages.crawl import CrawlOptions, CrawlReport, Interrupted, crawl
-from pipeline.stages.extract import ExtractReport, extract
+from pipeline.stages.extract import extract
+from pipeline.stages.extract_report import ExtractReport
 from pipeline.stages.summary import CrawlSummary
-from pipeline.stages.verify import VerifyReport, verify
+from pipeline.stages.verify import verify
+from pipeline.stages.verify_report import VerifyReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

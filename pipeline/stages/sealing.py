@@ -123,7 +123,7 @@ def _seal_warc(layout: Layout, warc: WarcFile, now: datetime) -> None:
     if path.exists():
         if final.exists():
             raise IntegrityError(
-                f"{final}: exists already, so {path.name} was not sealed; both are kept as they are."
+                f"{final}: exists already, so {path.name} was not sealed; both are kept."
                 " Was the clock set back? Move one of them away, then run holdfast crawl again"
             )
         cut_back(path, warc.committed)

@@ -5,6 +5,7 @@ Takes and gives plain values, so that it can run in a pool. It reads the archive
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from pipeline.archive.concordance import (
     ImpliedSidecars,
     diagnose,
     index_differs_in_keys_only,
-    index_sha256,
 )
 from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, WARC_SUFFIX
 from pipeline.archive.validator import Inspection, inspect
@@ -147,12 +147,19 @@ def _sidecars(task: Task, inspection: Inspection, implied: ImpliedSidecars) -> t
     members, index = task.sidecar(MEMBERS_SUFFIX), task.sidecar(CDXJ_SUFFIX)
     if members is None or members.sha256 != implied.members_sha256():
         found.append(_sidecar_finding(task, "E431", members, MEMBERS_SUFFIX))
-    if index is None or index.sha256 != index_sha256(inspection.captures):
+    if index is None or index.sha256 != _sha256(inspection.index):
         keys_only = index is not None and index_differs_in_keys_only(
             task.root / index.path, inspection.captures
         )
         found.append(_sidecar_finding(task, "W432" if keys_only else "E432", index, CDXJ_SUFFIX))
     return tuple(found)
+
+
+def _sha256(lines: Sequence[bytes]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+    return digest.hexdigest()
 
 
 def _sidecar_finding(task: Task, code: str, sealed: Expected | None, suffix: str) -> Finding:

@@ -1,6 +1,6 @@
 """One target: ask for it, see where it leads, and lay out the WARC records that tell of it.
 
-Called by the threads of a worker side by side; holds no state but the connection pool.
+Called by the threads of a worker side by side. Which URLs they met lately is all they share.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from requests.adapters import BaseAdapter
 from pipeline.archive.compose import Composer, Trail
 from pipeline.archive.member import Record
 from pipeline.crawl.fetch import fetch
-from pipeline.crawl.links import outlinks, redirect_target
+from pipeline.crawl.links import Outlink, outlinks, redirect_target
 from pipeline.crawl.robots import Robots
 from pipeline.crawl.scope import Scope
+from pipeline.crawl.seen import Seen
 from pipeline.model.content import decode_content
 from pipeline.model.exchange import Exchange, Failed, Fetched
-from pipeline.model.http import payload
+from pipeline.model.http import body
 from pipeline.model.policy import CrawlPolicy
 from pipeline.model.target import Discovery, Kind, Target
 
@@ -86,6 +87,7 @@ class Visitor:
         self._adapter = adapter
         self._policy = policy
         self._scope = scope
+        self._seen = Seen()
         self._headers = (
             ("User-Agent", policy.user_agent),
             ("Accept", "*/*"),
@@ -147,19 +149,17 @@ class Visitor:
         return Visit(kind="captured", exchanges=exchanges, robots=(status, body))
 
     def _discoveries(self, target: Target, exchange: Exchange) -> list[Discovery]:
-        found: list[tuple[str, str]] = []
+        found: list[Outlink] = []
         onward = _redirect(exchange)
         head = exchange.head
         if onward:
-            found.append((onward, "R"))
+            found = [Outlink(onward, "R", "")]
         elif head is not None and 200 <= head.status < 300:
-            media_type = head.get(b"content-type")
-            links = outlinks(_body(exchange), target.url, media_type)
-            found += [(link.url, link.hop) for link in links]
+            found = outlinks(_body(exchange), target.url, head.get(b"content-type"))
         return [
-            Discovery(url=url, via=target.id, hops=target.hops + hop)
-            for url, hop in found
-            if self._scope.decide(url).accepted
+            Discovery(url=link.url, via=target.id, hops=target.hops + link.hop)
+            for link in found
+            if self._seen.meets(link.url) and self._scope.decide(link.url).accepted
         ]
 
 
@@ -180,4 +180,4 @@ def _body(exchange: Exchange) -> bytes:
     block = exchange.response.prefix(_MOST_LINK_BYTES)
     if exchange.head is None:
         return block
-    return decode_content(payload(block), exchange.head, _MOST_LINK_BYTES).data
+    return decode_content(body(block, exchange.head), exchange.head, _MOST_LINK_BYTES).data

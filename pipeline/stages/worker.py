@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -21,7 +21,7 @@ from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
 from pipeline.archive.compose import Composer, Provenance
-from pipeline.archive.member import Members
+from pipeline.archive.member import Members, Record
 from pipeline.archive.writer import OPEN_SUFFIX, OpenWarc
 from pipeline.crawl.beat import Batch, Share
 from pipeline.crawl.frontier import Run
@@ -40,6 +40,8 @@ BEAT_S = 1.0
 _HUNGRY_BEAT_S = 0.1
 _WAITING_BEAT_S = 0.25
 _MOST_THREADS = 16
+_MEASURE_S = 0.3
+_BUSY = 0.6
 _MOST_RESULTS = 2000
 _MOST_BYTES = 8_000_000
 
@@ -58,7 +60,10 @@ class Order:
 
 
 def work(
-    order: Order, stop: Event, lifeline: tuple[Connection, Connection], failures: SimpleQueue[HoldfastError]
+    order: Order,
+    stop: Event,
+    lifeline: tuple[Connection, Connection],
+    failures: SimpleQueue[HoldfastError],
 ) -> None:
     """Run as a process until the run is exhausted or `stop` is set.
 
@@ -114,6 +119,8 @@ class Worker:
         self._targets = threading.Condition(self._lock)
         self._due = threading.Condition(self._lock)
         self._threads: list[threading.Thread] = []
+        self._measured = 0.0, 0.0
+        """When the threads were last counted, and the CPU seconds used until then."""
         # from here on: touched only under the lock
         self._schedule = Schedule()
         self._batch = Batch()
@@ -193,7 +200,19 @@ class Worker:
             self._targets.notify_all()
 
     def _add_threads(self) -> None:
-        while len(self._threads) < min(self._schedule.hosts, _MOST_THREADS):
+        """Double the threads while the process waits more than it works.
+
+        More of them only get into each other's way: all threads share one interpreter.
+        """
+        now, spent = time.monotonic(), time.process_time()
+        if self._threads and now - self._measured[0] < _MEASURE_S:
+            return
+        busy = spent - self._measured[1] > _BUSY * (now - self._measured[0])
+        self._measured = now, spent
+        if busy and self._threads:
+            return
+        wanted = min(max(1, 2 * len(self._threads)), self._schedule.hosts, _MOST_THREADS)
+        while len(self._threads) < wanted:
             thread = threading.Thread(target=self._visit_targets, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -241,7 +260,7 @@ class Worker:
         while True:
             composer = self._composer
             records = visit.records(target, composer, datetime.fromtimestamp(moment, UTC))
-            members = Members(records, self._order.warc.codec, self._order.warc.level)
+            members = self._encode(records)
             with self._lock:
                 if composer is not self._composer:
                     continue  # the file was changed meanwhile; records must name their own warcinfo
@@ -250,6 +269,10 @@ class Worker:
                     self._robots[target.host_id] = robots
                 self._note(target, visit, moment, offset, members.size)
                 return
+
+    def _encode(self, records: Sequence[Record]) -> Members:
+        policy = self._order.warc
+        return Members(records, policy.codec, policy.level, self._order.layout.frontier.parent)
 
     def _note(self, target: Target, visit: Visit, moment: float, offset: int, length: int) -> None:
         batch = self._batch
@@ -288,6 +311,6 @@ class Worker:
         self._composer = Composer(lambda: f"<{uuid.uuid4().urn}>")
         self._warc = OpenWarc(self._order.layout.warc(run.collection) / (filename + OPEN_SUFFIX))
         opening = self._composer.opening(filename, self._order.provenance, now)
-        self._warc.append(Members(opening, self._order.warc.codec, self._order.warc.level))
+        self._warc.append(self._encode(opening))
         self._warc.sync()
         self._share.opened_warc(self._warc_number, self._warc.size)
