@@ -1,0 +1,148 @@
+"""Digests of one record's block and payload, compared with what the record's header says.
+
+For the validator. Blocks in memory and blocks that stream past are judged by the same rules, and
+both readings of "payload" that WARC writers have are known (WARC 1.1 §5.9; iipc/warc-specifications
+issue 22): without the transfer coding, as the standard means it, and as it crossed the wire.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pipeline.archive.reader import Fields
+from pipeline.model.digest import Digest
+from pipeline.model.http import Head, PayloadStream, find_head, read_message
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+Match = Literal["absent", "same", "undecoded", "different", "unreadable"]
+"""How a digest in a header relates to the bytes; `undecoded`: it is over the undecoded body."""
+
+BLOCK = "warc-block-digest"
+PAYLOAD = "warc-payload-digest"
+
+# records whose payload is not in the file, or that have none (WARC 1.1 §5.9, §6.7)
+_NO_PAYLOAD = ("revisit", "warcinfo", "metadata", "continuation")
+
+
+class Judgement(NamedTuple):
+    """What a block turned out to be.
+
+    Attributes:
+        head: the HTTP head, where the block is an HTTP response with one.
+        complete: the HTTP body is whole; True for everything that is no HTTP response.
+
+    """
+
+    block: Match
+    payload: Match
+    head: Head | None = None
+    complete: bool = True
+
+
+def judge(fields: Fields, block: bytes) -> Judgement:
+    """Judge a whole block."""
+    first = fields.first
+    stated = first.get(PAYLOAD)
+    block_match = compare(first.get(BLOCK), block)
+    kind = first.get("warc-type")
+    http = first.get("content-type", "").startswith("application/http")
+    if kind == "response" and http:
+        message = read_message(block)
+        match = compare(stated, message.payload)
+        if match == "different":
+            body_start = message.head.end if message.head else 0
+            if compare(stated, memoryview(block)[body_start:]) == "same":
+                match = "undecoded"
+        return Judgement(
+            block=block_match, payload=match, head=message.head, complete=message.complete
+        )
+    if kind in _NO_PAYLOAD:
+        head = find_head(block) if kind == "revisit" and http else None
+        return Judgement(block=block_match, payload="absent", head=head)
+    if http and stated is not None:
+        _, _, body = block.partition(b"\r\n\r\n")
+        return Judgement(block=block_match, payload=compare(stated, body))
+    return Judgement(block=block_match, payload=compare(stated, block))
+
+
+def compare(stated: str | None, data: bytes | memoryview) -> Match:
+    """Compare a digest as found in a header with the digest of `data`."""
+    if stated is None:
+        return "absent"
+    # nearly every digest is spelt so; the rest of this function is for other writers
+    if stated[:7] == "sha256:" and hashlib.sha256(data).hexdigest() == stated[7:]:
+        return "same"
+    expected = Digest.parse(stated)
+    if expected is None:
+        return "unreadable"
+    found = hashlib.new(expected.algorithm, data, usedforsecurity=False).digest()
+    return "same" if found == expected.raw else "different"
+
+
+class LargeBlock:
+    """Judges a block that passes by in pieces, the first of which holds the whole HTTP head."""
+
+    def __init__(self, fields: Fields) -> None:
+        self._kind = fields.first.get("warc-type")
+        self._block = _Running(fields.first.get(BLOCK))
+        # the payload of a request that large is an upload; nobody digests it in a harvest
+        unknown = self._kind in _NO_PAYLOAD or self._kind == "request"
+        stated = None if unknown else fields.first.get(PAYLOAD)
+        self._payload = _Running(stated)
+        self._undecoded = _Running(stated)
+        http = fields.first.get("content-type", "").startswith("application/http")
+        self._stream = PayloadStream() if http and self._kind == "response" else None
+        self._begun = False
+
+    def feed(self, piece: memoryview) -> None:
+        """Take the next bytes of the block."""
+        self._block.update(piece)
+        if self._stream is None:
+            self._payload.update(piece)
+            return
+        self._payload.update(self._stream.feed(piece))
+        if not self._begun and self._stream.head:
+            piece = piece[self._stream.head.end :]
+        self._begun = True
+        if self._stream.head and self._stream.head.get(b"transfer-encoding"):
+            self._undecoded.update(piece)
+
+    def judgement(self) -> Judgement:
+        """Give the result when the block is over."""
+        if self._stream is None:
+            return Judgement(block=self._block.match(), payload=self._payload.match())
+        self._payload.update(self._stream.finish())
+        match = self._payload.match()
+        if match == "different" and self._undecoded.match() == "same":
+            match = "undecoded"
+        return Judgement(
+            block=self._block.match(),
+            payload=match,
+            head=self._stream.head,
+            complete=self._stream.complete,
+        )
+
+
+class _Running:
+    """The digest that a header states, being recomputed."""
+
+    def __init__(self, stated: str | None) -> None:
+        self._stated = stated
+        self._expected = Digest.parse(stated) if stated is not None else None
+        self._hash: _Hash | None = None
+        if self._expected:
+            self._hash = hashlib.new(self._expected.algorithm, usedforsecurity=False)
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        if self._hash:
+            self._hash.update(data)
+
+    def match(self) -> Match:
+        if self._stated is None:
+            return "absent"
+        if self._hash is None or self._expected is None:
+            return "unreadable"
+        return "same" if self._hash.digest() == self._expected.raw else "different"

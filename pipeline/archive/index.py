@@ -1,0 +1,187 @@
+"""The two sidecars of a WARC file: NAME.members.jsonl and NAME.cdxj (FORMAT.md §3, §4).
+
+For sealing, verification and look-up: lines from values, values from lines, and the captures of one
+URL by bisection. Lines are built by hand because an archive has millions; they are canonical JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring as _quote
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pipeline.model.records import Capture, Member
+from pipeline.model.surt import surt
+
+MEMBERS_SUFFIX = ".members.jsonl"
+CDXJ_SUFFIX = ".cdxj"
+WARC_SUFFIX = ".warc.gz"
+
+_MAX_LINE = 512 * 1024
+_BLOCK = 4096
+
+
+class BadLine(Exception):  # noqa: N818 - a message inside the package, never an error shown
+    """A line of a sidecar is not what FORMAT.md says."""
+
+
+def member_line(member: Member) -> bytes:
+    """Write one line of NAME.members.jsonl."""
+    block = f'"block_digest":{_quote(member.block_digest)},' if member.block_digest else ""
+    payload = f'"payload_digest":{_quote(member.payload_digest)},' if member.payload_digest else ""
+    uri = f',"uri":{_quote(member.uri)}' if member.uri else ""
+    return (
+        f'{{{block}"date":{_quote(member.date)},"length":{member.length},"offset":{member.offset},'
+        f'{payload}"record_id":{_quote(member.record_id)},"sha256":"{member.sha256}",'
+        f'"type":{_quote(member.type)}{uri}}}\n'
+    ).encode()
+
+
+def parse_member(line: bytes) -> Member:
+    """Read one line of NAME.members.jsonl.
+
+    Raises:
+        BadLine: it is no such line.
+
+    """
+    try:
+        member = Member(**_json_object(line))
+        whole = type(member.offset) is int and type(member.length) is int
+        sound = whole and member_line(member) == line
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise BadLine("not a line of members.jsonl in canonical JSON")
+    return member
+
+
+def members_in(path: Path) -> Iterator[Member]:
+    """Read NAME.members.jsonl.
+
+    Raises:
+        BadLine: a line is not what it must be; the message names it.
+        OSError: the file cannot be read.
+
+    """
+    with path.open("rb") as lines:
+        number = 0
+        while line := lines.readline(_MAX_LINE):
+            number += 1
+            try:
+                yield parse_member(line)
+            except BadLine as bad:
+                raise BadLine(f"line {number}: {bad}") from None
+
+
+def tiling_fault(members: Iterable[Member], size: int) -> int | None:
+    """Give the offset of the first gap or overlap of members in a file of `size` bytes."""
+    end = 0
+    for member in members:
+        if member.offset != end or member.length <= 0:
+            return end
+        end += member.length
+    return None if end == size else end
+
+
+def capture_line(capture: Capture) -> bytes:
+    """Write one line of NAME.cdxj."""
+    digest = f'"digest":{_quote(capture.digest)},' if capture.digest else ""
+    status = f'"status":{_quote(capture.status)},' if capture.status else ""
+    return (
+        f'{capture.key} {capture.timestamp} {{{digest}"filename":{_quote(capture.filename)},'
+        f'"length":"{capture.length}","mime":{_quote(capture.mime)},"offset":"{capture.offset}",'
+        f'{status}"url":{_quote(capture.url)}}}\n'
+    ).encode()
+
+
+def parse_capture(line: bytes) -> Capture:
+    """Read one line of a cdxj index, ours or another tool's.
+
+    Raises:
+        BadLine: it is no such line.
+
+    """
+    try:
+        key, timestamp, _ = line.decode().split(" ", 2)
+        found = _json_object(line[len(key.encode()) + len(timestamp) + 2 :])
+        return Capture(
+            key=key,
+            timestamp=timestamp,
+            url=_text(found["url"]),
+            mime=_text(found.get("mime", "unk")),
+            status=_text(found["status"]) if "status" in found else None,
+            digest=_text(found["digest"]) if "digest" in found else None,
+            offset=_count(found["offset"]),
+            length=_count(found["length"]),
+            filename=_text(found["filename"]),
+        )
+    except (KeyError, ValueError):
+        raise BadLine("not a line of a cdxj index") from None
+
+
+def find_captures(folder: Path, url: str) -> Iterator[tuple[Path, Capture]]:
+    """Give the captures of `url` in every index under `folder`, with the index that names them.
+
+    Lines that cannot be read are passed over; verification reports them.
+
+    Raises:
+        OSError: an index cannot be read.
+
+    """
+    prefix = surt(url).encode() + b" "
+    for path in sorted(folder.rglob("*" + CDXJ_SUFFIX)):
+        if path.is_symlink() or not path.is_file():
+            continue
+        with path.open("rb") as index:
+            for line in _lines_from(index, prefix):
+                if not line.startswith(prefix):
+                    break
+                try:
+                    yield path, parse_capture(line)
+                except BadLine:
+                    continue
+
+
+def _lines_from(index: BinaryIO, wanted: bytes) -> Iterator[bytes]:
+    """Give the lines of a sorted file from the first that is not below `wanted`, by bisection."""
+    low, high = 0, index.seek(0, 2)
+    while high - low > _BLOCK:
+        middle = (low + high) // 2
+        index.seek(middle)
+        index.readline(_MAX_LINE)
+        line = index.readline(_MAX_LINE)
+        if line and line < wanted:
+            low = middle
+        else:
+            high = middle
+    index.seek(low)
+    if low:
+        index.readline(_MAX_LINE)
+    while line := index.readline(_MAX_LINE):
+        if line >= wanted:
+            yield line
+
+
+def _json_object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    return value
+
+
+def _count(value: object) -> int:
+    number = int(_text(value))
+    if number < 0:
+        raise ValueError("negative")
+    return number

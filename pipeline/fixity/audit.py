@@ -1,0 +1,107 @@
+"""What must be in the archive compared with what is there. Pure: values in, findings out.
+
+For verification. Manifest and ledger are two accounts of the same files; each is held against the
+other, and both against the disk, in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.fixity.ledger import NAME as LEDGER
+from pipeline.fixity.ledger import Ledger
+from pipeline.fixity.manifest import NAME as MANIFEST
+from pipeline.fixity.manifest import Manifest
+from pipeline.model.finding import Finding, Severity
+from pipeline.model.rules import MEANING
+
+Trouble = Literal["missing", "not-plain", "denied", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A sealed file as manifest and ledger have it; `size` is None if only the manifest knows."""
+
+    path: str
+    sha256: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A file as it is on the disk, or the trouble that kept it from being read."""
+
+    size: int = 0
+    sha256: str = ""
+    trouble: Trouble | None = None
+    detail: str = ""
+
+
+def expect(manifest: Manifest | None, ledger: Ledger | None) -> dict[str, Expected]:
+    """Give every file that either account lists; where they differ, as the chained one has it."""
+    expected = {
+        path: Expected(path=path, sha256=digest, size=None)
+        for path, digest in (manifest.entries if manifest else {}).items()
+    }
+    for path, sealed in (ledger.objects if ledger else {}).items():
+        expected[path] = Expected(path=path, sha256=sealed.sha256, size=sealed.size)
+    return expected
+
+
+def accounts(manifest: Manifest | None, ledger: Ledger | None) -> Iterator[Finding]:
+    """Compare manifest and ledger with each other (FORMAT.md §8)."""
+    listed = manifest.entries if manifest else {}
+    sealed = ledger.objects if ledger else {}
+    if manifest is None and sealed:
+        yield _finding("E414", MANIFEST, "write it again from the ledger: holdfast crawl does")
+        return
+    if ledger is None and listed:
+        yield _finding("E423", LEDGER, "nothing tells what happened; restore it from a copy")
+        return
+    behind = sealed.keys() - listed.keys()
+    # the ledger is written first, so a crash between the two leaves exactly this
+    interrupted = ledger is not None and behind and behind <= ledger.last
+    for path in sorted(behind):
+        yield _finding(
+            "W413" if interrupted else "E413", path, "the ledger has it, the manifest not"
+        )
+    for path in sorted(listed.keys() - sealed.keys()):
+        yield _finding("E413", path, "the manifest has it, the ledger not")
+    for path in sorted(listed.keys() & sealed.keys()):
+        if listed[path] != sealed[path].sha256:
+            yield _finding("E413", path, "they have different digests")
+
+
+def file(expected: Expected, observed: Observed) -> Finding | None:
+    """Compare one sealed file with what is there; None where it is as it was sealed."""
+    if observed.trouble is not None:
+        code = {"missing": "E401", "not-plain": "E404", "denied": "W106", "unreadable": "E106"}
+        return _finding(code[observed.trouble], expected.path, observed.detail)
+    if expected.size is not None and observed.size != expected.size:
+        return _finding(
+            "E402", expected.path, f"{expected.size} bytes were sealed, {observed.size} are there"
+        )
+    if observed.sha256 != expected.sha256:
+        return _finding("E402", expected.path, f"its sha256 is now {observed.sha256}")
+    return None
+
+
+def unlisted(paths: Iterable[str]) -> Iterator[Finding]:
+    """Name the files that are there and in neither account."""
+    for path in sorted(paths):
+        yield _finding(
+            "E403", path, "from something else, or a run was cut short: holdfast crawl finishes it"
+        )
+
+
+def torn(size: int) -> Finding:
+    """Say that the ledger's last line was never finished."""
+    return _finding("W421", LEDGER, f"{size} bytes, which the next writer cuts off")
+
+
+def _finding(code: str, path: str, detail: str) -> Finding:
+    severity: Severity = "warning" if code.startswith("W") else "error"
+    message = f"{MEANING[code]}: {detail}" if detail else MEANING[code]
+    return Finding(code=code, severity=severity, path=path, message=message)

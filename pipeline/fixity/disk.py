@@ -1,0 +1,101 @@
+"""What is on the disk under warc/ and extracted/, seen without ever leaving the archive.
+
+For verification. Symbolic links, devices and pipes are told apart from files before anything is
+opened: a path in a manifest may come from anybody. Nothing here knows what ought to be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.fixity.audit import Observed, Trouble
+
+FOLDERS = ("warc", "extracted")
+UNFINISHED = (".open", ".tmp")
+"""Endings of files that are being written (FORMAT.md, table of files)."""
+
+_STEP = 1 << 20
+
+
+def look(root: Path, path: str) -> Observed:
+    """Give the size of the plain file at `path`, without reading it, or why it is none.
+
+    Each folder on the way must be a real one: a link could lead out of the archive.
+    """
+    found = root
+    try:
+        for part in path.split("/"):
+            status = (found := found / part).lstat()
+            if stat.S_ISLNK(status.st_mode):
+                return _trouble("not-plain", f"{part} is a symbolic link; links are not followed")
+    except OSError as error:
+        return refusal(error)
+    if not stat.S_ISREG(status.st_mode):
+        return _trouble("not-plain", "a folder, device or pipe")
+    return Observed(size=status.st_size)
+
+
+def digest(root: Path, path: str) -> Observed:
+    """Read the plain file at `path` and give its size and hex digest, or why that cannot be."""
+    seen = look(root, path)
+    if seen.trouble:
+        return seen
+    hashed, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(_STEP))
+    try:
+        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb", buffering=0) as data:
+            while got := data.readinto(buffer):
+                hashed.update(buffer[:got])
+                size += got
+    except OSError as error:
+        return refusal(error)
+    return Observed(size=size, sha256=hashed.hexdigest())
+
+
+def refusal(error: OSError) -> Observed:
+    """Give the trouble that an error of the operating system means."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return _trouble("missing", "")
+    reason = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        return _trouble("denied", f"{reason}; run verify as a user who may read it")
+    return _trouble("unreadable", f"{reason}; copy what can be read to another disk now")
+
+
+def files(root: Path) -> Iterator[tuple[str, Observed]]:
+    """Give every name under warc/ and extracted/ that is not being written, and what it is.
+
+    A folder that cannot be listed is given with the trouble that kept it from being listed.
+    """
+    pending = [folder for folder in FOLDERS if os.path.lexists(root / folder)]
+    while pending:
+        folder = pending.pop()
+        if (root / folder).is_symlink():
+            yield folder, _trouble("not-plain", "a symbolic link; links are not followed")
+            continue
+        try:
+            with os.scandir(root / folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield folder, refusal(error)
+            continue
+        for entry in found:
+            path = f"{folder}/{_printable(entry.name)}"
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(f"{folder}/{entry.name}")
+            elif not entry.name.endswith(UNFINISHED):
+                plain = entry.is_file(follow_symlinks=False)
+                yield path, Observed() if plain else _trouble("not-plain", "no plain file")
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _trouble(kind: Trouble, detail: str) -> Observed:
+    return Observed(trouble=kind, detail=detail)

@@ -1,0 +1,127 @@
+"""Documents as verification needs them: how many there are, and which came from a given record.
+
+A file of documents is read line by line in bounded memory, whatever state it is in; what can still
+be read after damage began is used, and the damage is said. Nothing here judges a document's text.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# zlib drops the output of the call that fails, so a call must not take much
+_STEP = 8192
+_OUTPUT = 1 << 20
+_MAX_LINE = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class DocumentLines:
+    """The lines of one gzip file of documents. Iterate it once, then look at the attributes.
+
+    Attributes:
+        count: whole lines read.
+        trouble: why the reading ended before the file did; empty if it did not.
+
+    """
+
+    path: Path
+    count: int = 0
+    trouble: str = ""
+    _rest: bytes = field(default=b"", repr=False)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give each whole line without its LF.
+
+        Raises:
+            OSError: the file cannot be opened or read.
+
+        """
+        for piece in self._inflated():
+            *lines, self._rest = (self._rest + piece if self._rest else piece).split(b"\n")
+            self.count += len(lines)
+            yield from lines
+            if len(self._rest) > _MAX_LINE:
+                self.trouble = f"a line of more than {_MAX_LINE} bytes"
+                return
+        if self._rest and not self.trouble:
+            self.trouble = "the last line has no end"
+
+    def _inflated(self) -> Iterator[bytes]:
+        with self.path.open("rb") as compressed:
+            stream = zlib.decompressobj(31)
+            begun = False
+            while data := stream.unconsumed_tail or stream.unused_data or compressed.read(_STEP):
+                if stream.eof:
+                    stream = zlib.decompressobj(31)
+                begun = True
+                try:
+                    piece = stream.decompress(data, _OUTPUT)
+                except zlib.error as error:
+                    self.trouble = str(error)
+                    return
+                if piece:
+                    yield piece
+            if begun and not stream.eof:
+                self.trouble = "the compressed data ends too early"
+
+
+class Derivations:
+    """Which documents were derived from which records of one WARC file.
+
+    Attributes:
+        names: ids of all documents, in file order.
+
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._by_record: dict[str, list[str]] = {}
+        self._by_offset: list[tuple[int, str]] = []
+
+    def read(self, lines: DocumentLines) -> None:
+        """Take the documents of one file.
+
+        Raises:
+            OSError: the file cannot be opened or read.
+
+        """
+        for line in lines:
+            document = _document(line)
+            if document is not None:
+                name, offset, record_id = document
+                self.names.append(name)
+                self._by_offset.append((offset, name))
+                if record_id is not None:
+                    self._by_record.setdefault(record_id, []).append(name)
+        self._by_offset.sort()
+
+    def of(self, offset: int, length: int, record_id: str | None) -> tuple[str, ...]:
+        """Give the ids of documents from the record with this id, or else from these bytes.
+
+        The id decides where it is known: offsets mislead where bytes were taken out or put in.
+        """
+        if record_id is not None and record_id in self._by_record:
+            return tuple(self._by_record[record_id])
+        if record_id is not None and self._by_record:
+            return ()
+        first = bisect_left(self._by_offset, (offset,))
+        last = bisect_left(self._by_offset, (offset + length,))
+        return tuple(name for _, name in self._by_offset[first:last])
+
+
+def _document(line: bytes) -> tuple[str, int, str | None] | None:
+    try:
+        value: Any = json.loads(line)
+        provenance = value["provenance"]
+        name, offset, record_id = value["id"], provenance["offset"], provenance.get("record_id")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not isinstance(name, str) or type(offset) is not int:
+        return None
+    return name, offset, record_id if isinstance(record_id, str) else None

@@ -1,0 +1,179 @@
+"""Lines of the two sidecars, and look-up in sorted indexes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cdxj_indexer.main import CDXJIndexer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.archive.index import (
+    BadLine,
+    capture_line,
+    find_captures,
+    member_line,
+    members_in,
+    parse_capture,
+    parse_member,
+    tiling_fault,
+)
+from pipeline.archive.validator import inspect
+from pipeline.model import canonical
+from pipeline.model.records import Capture, Member
+
+text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+counts = st.integers(0, 1 << 62)
+members = st.builds(
+    Member,
+    offset=counts,
+    length=counts,
+    sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    type=text,
+    record_id=text,
+    date=text,
+    uri=st.none() | text,
+    block_digest=st.none() | text,
+    payload_digest=st.none() | text,
+)
+captures = st.builds(
+    Capture,
+    key=st.from_regex(r"\A[!-~]{1,20}\Z"),
+    timestamp=st.from_regex(r"\A[0-9]{14}\Z"),
+    url=text,
+    mime=text,
+    status=st.none() | text,
+    digest=st.none() | text,
+    offset=counts,
+    length=counts,
+    filename=text,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(members)
+def test_a_member_line_is_canonical_json_and_reads_back(member):
+    line = member_line(member)
+    assert line == canonical.line(json.loads(line))
+    assert parse_member(line) == member
+
+
+@settings(max_examples=100, deadline=None)
+@given(captures)
+def test_a_capture_line_is_canonical_json_of_strings_and_reads_back(capture):
+    line = capture_line(capture)
+    value = json.loads(line.split(b" ", 2)[2])
+    assert all(isinstance(each, str) for each in value.values())
+    assert line.endswith(canonical.line(value))
+    assert parse_capture(line) == capture
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=80)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | text,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    ).map(lambda value: json.dumps(value).encode() + b"\n")
+)
+def test_what_is_no_line_is_refused(line):
+    for parse in (parse_member, parse_capture):
+        with pytest.raises(BadLine):
+            parse(line)
+        with pytest.raises(BadLine):
+            parse(b"org,example)/ 20260101000000 " + line)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda line: line[:-1],
+        lambda line: line.replace(b":", b": ", 1),
+        lambda line: line.replace(b'"offset":0', b'"offset":0.0'),
+        lambda line: line.replace(b'"offset":0', b'"offset":"0"'),
+        lambda line: line.replace(b'"offset"', b'"Offset"'),
+        lambda line: line.replace(b"}", b',"zone":1}'),
+        lambda line: b"[" * 100_000,
+    ],
+)
+def test_a_member_line_has_one_spelling(site, tmp_path, spoil):
+    line = member_line(inspect(site.write(tmp_path), "t").members[0])
+    with pytest.raises(BadLine):
+        parse_member(spoil(line))
+
+
+def test_a_bad_line_is_named_by_its_number(site, tmp_path):
+    path = tmp_path / "t.members.jsonl"
+    lines = [member_line(member) for member in inspect(site.write(tmp_path), "t").members]
+    path.write_bytes(b"".join([*lines[:3], b"{}\n"]))
+    with pytest.raises(BadLine, match="line 4"):
+        list(members_in(path))
+
+
+def test_members_must_tile_the_file(site, tmp_path):
+    tiles = inspect(site.write(tmp_path), "t").members
+    size = len(site.data)
+    assert tiling_fault(tiles, size) is None
+    assert tiling_fault([], 0) is None
+    assert tiling_fault(tiles, size + 1) == size
+    assert tiling_fault(tiles[:-1], size) == site.offset(24)
+    assert tiling_fault(tiles[1:], size) == 0
+    assert tiling_fault([*tiles[:4], *tiles[5:]], size) == site.offset(4)
+
+
+def test_cdxj_indexer_finds_the_same_captures_with_the_same_keys(site, tmp_path):
+    site.response(
+        "http://WWW.Example.ORG:80/B/../a?z=1&y=%41", b"x", b"HTTP/1.0 404 No\r\nServer: x\r\n\r\n"
+    )
+    path = site.write(tmp_path)
+    theirs = tmp_path / "theirs.cdxj"
+    CDXJIndexer(str(theirs), [str(path)], sort=True).process_all()
+    mine = inspect(path, "t.warc.gz").captures
+    told = [parse_capture(line) for line in theirs.read_bytes().splitlines(keepends=True)]
+    assert len(mine) == 9
+    assert [
+        (c.key, c.timestamp, c.url, c.mime, c.status, c.digest, c.offset, c.length) for c in mine
+    ] == [(c.key, c.timestamp, c.url, c.mime, c.status, c.digest, c.offset, c.length) for c in told]
+
+
+def test_captures_of_a_url_are_found_in_all_indexes(tmp_path):
+    pages = [f"http://example.org/{number:04}" for number in range(0, 2000, 2)]
+    for folder, day in (("a", "01"), ("b", "02")):
+        lines = sorted(
+            capture_line(
+                Capture(
+                    key=f"org,example)/{url[-4:]}",
+                    timestamp=f"202601{day}000000",
+                    url=url,
+                    mime="text/html",
+                    status="200",
+                    digest=None,
+                    offset=number,
+                    length=1,
+                    filename="t.warc.gz",
+                )
+            )
+            for number, url in enumerate(pages)
+        )
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t.cdxj").write_bytes(b"".join(lines))
+    for number, url in enumerate(pages):
+        found = list(find_captures(tmp_path, url))
+        assert [(path.parent.name, capture.offset) for path, capture in found] == [
+            ("a", number),
+            ("b", number),
+        ]
+    for url in (
+        "http://example.org/0001",
+        "http://example.org/",
+        "http://zzz.org/",
+        "http://a.aa/",
+    ):
+        assert list(find_captures(tmp_path, url)) == []
+
+
+def test_links_and_unreadable_lines_are_passed_over(tmp_path):
+    (tmp_path / "t.cdxj").write_bytes(b"org,example)/ 2026 nonsense\norg,example)/ x\n")
+    (tmp_path / "link.cdxj").symlink_to(tmp_path / "t.cdxj")
+    assert list(find_captures(tmp_path, "http://example.org/")) == []
