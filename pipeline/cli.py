@@ -14,18 +14,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
 from pipeline import __version__
 from pipeline.display import Display
-from pipeline.errors import HoldfastError
+from pipeline.errors import HoldfastError, StorageError
 from pipeline.model.layout import Layout
 
 if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.crawl.seeds import Collection
+    from pipeline.stages.verify_file import Level
 
 INTERRUPTED = 130
 
@@ -269,7 +270,7 @@ def verify(session: Session, level: str, workers: int | None) -> None:
 
     session.config()
     with session.display() as display:
-        report = stage(session.layout, level, display.observe, workers=workers)
+        report = stage(session.layout, cast("Level", level), display.observe, workers=workers)
     session.print(report, report.as_text)
 
 
@@ -314,12 +315,18 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # the reader of our output has gone; the shell's convention is to end quietly
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        where = error.filename or "a file"
+        click.echo(
+            f"holdfast: {where}: {error.strerror or error}; see to it, then try again", err=True
+        )
+        sys.exit(StorageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

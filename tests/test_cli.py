@@ -26,8 +26,14 @@ def test_run_crawls_extracts_and_verifies(filled: Any) -> None:
     told = filled.report
     assert (told["captures"], told["failed"]) == (4, 0)
     assert told["extract"]["documents"] == 2
-    assert told["verify"]["ok"] and told["verify"]["level"] == "files"
+    assert told["verify"]["ok"] and told["verify"]["level"] == "records"
     filled.assert_sound()
+
+
+def test_a_second_run_verifies_what_it_wrote_and_says_what_it_did_not_read(filled: Any) -> None:
+    told = filled.json("run")["verify"]
+    assert told["ok"] and told["checked"]["files"] == told["not_checked"]["earlier"] == 5
+    assert filled.json("verify")["checked"]["files"] == 10
 
 
 def test_show_gives_the_text_of_a_url_with_and_without_a_time(filled: Any) -> None:
@@ -123,7 +129,8 @@ def test_a_manifest_that_a_crash_left_behind_is_completed_by_the_next_writer(fil
     manifest = filled.root / "fixity" / "manifest-sha256.txt"
     whole = manifest.read_bytes()
     manifest.write_bytes(b"".join(whole.splitlines(keepends=True)[1:]))
-    assert filled.run("verify").returncode == 4
+    (finding,) = filled.json("verify")["findings"]
+    assert finding["code"] == "W413"
     assert filled.run("extract").returncode == 0
     assert manifest.read_bytes() == whole
 

@@ -70,6 +70,7 @@ def refusal(error: OSError) -> Observed:
 def files(root: Path) -> Iterator[tuple[str, Observed]]:
     """Give every name under warc/ and extracted/ that is not being written, and what it is.
 
+    Names that begin with a dot are no files of an archive (FORMAT.md, common rules).
     A folder that cannot be listed is given with the trouble that kept it from being listed.
     """
     pending = [folder for folder in FOLDERS if os.path.lexists(root / folder)]
@@ -88,7 +89,7 @@ def files(root: Path) -> Iterator[tuple[str, Observed]]:
             path = f"{folder}/{_printable(entry.name)}"
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{folder}/{entry.name}")
-            elif not entry.name.endswith(UNFINISHED):
+            elif not entry.name.endswith(UNFINISHED) and not entry.name.startswith("."):
                 plain = entry.is_file(follow_symlinks=False)
                 yield path, Observed() if plain else _trouble("not-plain", "no plain file")
 

@@ -18,7 +18,7 @@ from pipeline.model.rules import MEANING
 NAME = "fixity/manifest-sha256.txt"
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-_ALLOWED = re.compile(r"(?:warc|extracted)(?:/[A-Za-z0-9._-]+)+")
+_ALLOWED = re.compile(r"(?:warc|extracted)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _MAX_PATH = 1024
 _MAX_FAULTS = 100
 
@@ -104,12 +104,8 @@ def write(path: Path, manifest: Manifest) -> None:
 
 
 def is_safe(path: str) -> bool:
-    """Tell whether `path` may name a sealed file: relative, plain characters, no `.` or `..`."""
-    return (
-        len(path) <= _MAX_PATH
-        and _ALLOWED.fullmatch(path) is not None
-        and not any(part in (".", "..") for part in path.split("/"))
-    )
+    """Tell whether `path` may name a sealed file: relative, plain characters, no leading dots."""
+    return len(path) <= _MAX_PATH and _ALLOWED.fullmatch(path) is not None
 
 
 def _fault(code: str, detail: str) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.crawl.seeds import Collection
+from pipeline.fixity import ledger
 from pipeline.model.layout import Layout
 from pipeline.stages.crawl import CrawlOptions, CrawlReport, Interrupted, crawl
 from pipeline.stages.extract import extract
@@ -29,7 +30,7 @@ class RunReport:
     @property
     def exit_code(self) -> int:
         """Give the gravest: damage, then an interruption, then anything incomplete."""
-        parts = [*self.crawls, self.extracted, self.verified]
+        parts = [CrawlSummary(self.crawls), self.extracted, self.verified]
         codes = [part.exit_code for part in parts if part is not None]
         return next((code for code in (4, 130, 3) if code in codes), 0)
 
@@ -41,9 +42,12 @@ class RunReport:
         return told
 
     def as_text(self) -> str:
-        """Give the accounts of the three parts."""
-        parts = [CrawlSummary(self.crawls), self.extracted, self.verified]
-        return "\n\n".join(part.as_text() for part in parts if part is not None)
+        """Give the accounts of the three parts, and what one may do now."""
+        parts = [CrawlSummary(self.crawls).accounts()]
+        parts += [part.as_text() for part in (self.extracted, self.verified) if part is not None]
+        if self.exit_code == 0:
+            parts.append("Next: holdfast show URL, or holdfast status")
+        return "\n\n".join(parts)
 
 
 def run(
@@ -54,7 +58,8 @@ def run(
     observe: Callable[[Any], None],
     interrupted: Interrupted,
 ) -> RunReport:
-    """Crawl, extract and verify; an interruption ends it after the part that was under way."""
+    """Crawl, extract and verify what was written; an interruption ends it after its part."""
+    earlier = _sealed(layout)
     crawls = crawl(layout, config, collections, options, observe, interrupted)
     if interrupted():
         return RunReport(crawls=crawls, extracted=None, verified=None)
@@ -71,4 +76,10 @@ def run(
     )
     if interrupted():
         return RunReport(crawls=crawls, extracted=extracted, verified=None)
-    return RunReport(crawls=crawls, extracted=extracted, verified=verify(layout, "files", observe))
+    verified = verify(layout, "records", observe, earlier=earlier)
+    return RunReport(crawls=crawls, extracted=extracted, verified=verified)
+
+
+def _sealed(layout: Layout) -> frozenset[str]:
+    account = ledger.read(layout.ledger)
+    return frozenset(account.objects) if account else frozenset()

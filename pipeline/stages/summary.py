@@ -36,14 +36,18 @@ class CrawlSummary:
         }
 
     def as_text(self) -> str:
-        """Give the account for people, with the next step."""
+        """Give the accounts for people, with the next step."""
+        if self.reports and self.exit_code != 130:
+            return self.accounts() + "\n\nNext: holdfast extract, then holdfast verify"
+        return self.accounts()
+
+    def accounts(self) -> str:
+        """Give the account of each run for people."""
         parts = [_account(report) for report in self.reports]
         if self.exit_code == 130:
-            parts.append("Interrupted. Nothing is lost: run holdfast crawl again to go on.")
+            parts.append("Interrupted. Nothing is lost: run it again to go on.")
         elif not self.reports:
             parts.append("Nothing to crawl: add a seed file to seeds/, see holdfast seeds check.")
-        else:
-            parts.append("Next: holdfast extract, then holdfast verify --level records")
         return "\n\n".join(parts)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +62,7 @@ def verify(
     level: Level = "files",
     observe: Observer | None = None,
     workers: int | None = None,
+    earlier: Collection[str] = (),
 ) -> VerifyReport:
     """Check the archive.
 
@@ -70,12 +71,15 @@ def verify(
         level: `files` reads every byte; `records` also reads every WARC record and its indexes.
         observe: is told the progress after each file.
         workers: processes; None means one per core where there is enough to do.
+        earlier: paths of sealed files that are not to be read this time.
 
     """
     tally = _Tally(observe)
     accounts = _read_accounts(layout)
     expected = audit.expect(accounts.manifest, accounts.ledger)
-    _check_all(_tasks(layout.root, expected, level), workers, tally)
+    tasks = [task for task in _tasks(layout.root, expected, level) if task.name not in earlier]
+    left_out = len(expected) - len(tasks)
+    _check_all(tasks, workers, tally)
 
     on_disk = dict(disk.files(layout.root))
     if set(on_disk) - set(expected):
@@ -93,7 +97,7 @@ def verify(
         tally.findings += disagreements
     tally.findings += accounts.faults()
     tally.unreadable += len(accounts.refused)
-    return _report(level, tally, in_progress, accounts.ledger)
+    return _report(level, tally, in_progress, left_out, accounts.ledger)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +268,9 @@ def _unlisted(
     return 0
 
 
-def _report(level: Level, tally: _Tally, in_progress: int, last: Ledger | None) -> VerifyReport:
+def _report(
+    level: Level, tally: _Tally, in_progress: int, earlier: int, last: Ledger | None
+) -> VerifyReport:
     return VerifyReport(
         level=level,
         checked=Counts(
@@ -274,6 +280,7 @@ def _report(level: Level, tally: _Tally, in_progress: int, last: Ledger | None) 
             documents=tally.documents,
         ),
         in_progress=in_progress,
+        earlier=earlier,
         unreadable=tally.unreadable,
         findings=sorted(tally.findings, key=_place),
         checkpoint=Checkpoint(size=last.size, root=last.root.hex()) if last else None,

@@ -63,6 +63,7 @@ class VerifyReport:
 
     Attributes:
         in_progress: files and entries that a running writer had not finished sealing.
+        earlier: files that were sealed earlier and, as asked, were not read this time.
         unreadable: files that could not be read.
         bytes_read: bytes of sealed files that were read.
 
@@ -71,6 +72,7 @@ class VerifyReport:
     level: Level
     checked: Counts
     in_progress: int
+    earlier: int
     unreadable: int
     findings: Sequence[Finding]
     checkpoint: Checkpoint | None
@@ -97,7 +99,11 @@ class VerifyReport:
             "ok": self.ok,
             "level": self.level,
             "checked": self.checked.as_json(),
-            "not_checked": {"in_progress": self.in_progress, "unreadable": self.unreadable},
+            "not_checked": {
+                "in_progress": self.in_progress,
+                "earlier": self.earlier,
+                "unreadable": self.unreadable,
+            },
             "findings": [finding.as_json() for finding in self.findings],
             "checkpoint": checkpoint
             and {"size": checkpoint.size, "root": checkpoint.root, "signed_by": None},
@@ -135,6 +141,11 @@ class VerifyReport:
             return "NOTHING WAS CHECKED: no sealed file could be read, or none is there yet."
         if self.in_progress or self.unreadable:
             return "INCOMPLETE: what was checked is intact, but not everything was checked."
+        if self.earlier:
+            return (
+                f"INTACT: every file written by this run was checked (level {self.level});"
+                f" {self.earlier:,} sealed earlier were not read (holdfast verify does)."
+            )
         return f"INTACT: every sealed file was checked (level {self.level})."
 
 

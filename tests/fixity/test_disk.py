@@ -82,3 +82,9 @@ def test_a_file_that_may_not_be_read_is_denied(root):
 def test_refusals_are_told_apart():
     assert disk.refusal(PermissionError(13, "Permission denied")).trouble == "denied"
     assert disk.refusal(OSError(5, "Input/output error")).trouble == "unreadable"
+
+
+def test_names_that_begin_with_a_dot_are_passed_over(root):
+    (root / "warc" / ".gitkeep").write_bytes(b"")
+    (root / "warc" / "c" / ".DS_Store").write_bytes(b"x")
+    assert [path for path, _ in disk.files(root)] == ["warc/c/a"]
