@@ -108,13 +108,24 @@ def test_a_sealed_file_cannot_be_added_with_another_digest():
         before.adding({"warc/../b": B})
 
 
-@pytest.mark.parametrize("path", ["warc/a", "extracted/c/N-0_1.jsonl.gz", "warc/..a/b"])
+@pytest.mark.parametrize("path", ["warc/a", "extracted/c/N-0_1.jsonl.gz", "warc/a..b/c"])
 def test_plain_paths_are_safe(path):
     assert is_safe(path)
 
 
 @pytest.mark.parametrize(
-    "path", ["", "warc", "/warc/a", "warc/a\n", "warc/a/../b", "WARC/a", "warc\\a"]
+    "path",
+    [
+        "",
+        "warc",
+        "/warc/a",
+        "warc/a\n",
+        "warc/a/../b",
+        "warc/.a",
+        "warc/..a/b",
+        "WARC/a",
+        "warc\\a",
+    ],
 )
 def test_other_paths_are_not(path):
     assert not is_safe(path)
