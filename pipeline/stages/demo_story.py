@@ -23,7 +23,7 @@ _EVIDENCE = {
     "bom": "its first bytes say so",
     "http": "the server says so",
     "meta": "the page says so",
-    "utf-8": "nobody says so, but by chance no text is valid UTF-8",
+    "utf-8": "valid UTF-8, which other text hardly ever is by chance",
     "detected": "nobody says so; worked out from the bytes",
 }
 _MEANING = {
