@@ -63,8 +63,10 @@ def load(root: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """
     path = Layout(root).config
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: could not be read: it is no plain file")
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise NoArchive(
             f"{root}: no archive here (there is no config.toml); run `holdfast init {root}` to make"
             " one, or name the archive with -C"

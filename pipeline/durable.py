@@ -12,8 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from pipeline.errors import ArchiveLocked, StorageError
+
+_FULL_SYNC: Final[int | None] = getattr(fcntl, "F_FULLFSYNC", None)
+"""macOS: its fsync leaves the bytes in the drive's own memory (fcntl(2))."""
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -29,7 +33,7 @@ def replace(path: Path, data: bytes) -> None:
         with temporary.open("wb") as out:
             out.write(data)
             out.flush()
-            os.fsync(out.fileno())
+            sync(out.fileno())
         rename(temporary, path)
     except OSError as error:
         raise StorageError(f"{path}: could not be written: {error.strerror}") from error
@@ -54,11 +58,19 @@ def append(path: Path, data: bytes) -> None:
         with path.open("ab") as out:
             out.write(data)
             out.flush()
-            os.fsync(out.fileno())
+            sync(out.fileno())
         if new:
             sync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"{path}: could not be written: {error.strerror}") from error
+
+
+def sync(descriptor: int) -> None:
+    """Return when what was written to an open file is on the disk."""
+    if _FULL_SYNC is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, _FULL_SYNC)
 
 
 def sync_folder(folder: Path) -> None:
@@ -80,7 +92,11 @@ def exclusive(lock: Path, wait_s: float) -> Iterator[None]:
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+b") as handle:
-        _acquire(handle.fileno(), lock, wait_s)
+        busy = (
+            f"{lock.parent.parent}: another holdfast process is writing to this archive;"
+            " wait for it to end, or stop it"
+        )
+        acquire(handle.fileno(), wait_s, busy)
         yield
 
 
@@ -96,17 +112,20 @@ def is_held(lock: Path) -> bool:
     return False
 
 
-def _acquire(descriptor: int, lock: Path, wait_s: float) -> None:
+def acquire(descriptor: int, wait_s: float, busy: str) -> None:
+    """Take the flock on an open file, waiting at most `wait_s` seconds for it.
+
+    Raises:
+        ArchiveLocked: another process still holds it; the message is `busy`.
+
+    """
     give_up = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= give_up:
-                raise ArchiveLocked(
-                    f"{lock.parent.parent}: another holdfast process is writing to this archive; "
-                    "wait for it to end, or stop it"
-                ) from None
+                raise ArchiveLocked(busy) from None
             time.sleep(0.05)
         else:
             return

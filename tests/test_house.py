@@ -47,7 +47,7 @@ RESERVED = {
     "http": r"stages\.demo_server",
     "socketserver": r"stages\.demo_server",
     "urllib.request": "",
-    "sqlite3": r"crawl\.frontier\w*",
+    "sqlite3": r"crawl\.database",
     "subprocess": r"stages\.demo\w*",
     "multiprocessing": r"stages\.\w+",
     "trafilatura": r"extract\.\w+",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Literal, Protocol
 
+_fast: Any
 try:
     from zlib_ng import zlib_ng as _fast
 except ImportError:  # no wheel for this platform
@@ -54,5 +55,7 @@ def decompressor() -> Any:
 
 
 def name(codec: Codec) -> str:
-    """Name the library that `codec` means on this machine."""
-    return "zlib" if codec == "zlib" or _fast is None else "zlib-ng"
+    """Name the library that `codec` means on this machine, and its version."""
+    if codec == "zlib" or _fast is None:
+        return f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+    return f"zlib-ng {_fast.ZLIBNG_VERSION}"

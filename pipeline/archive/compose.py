@@ -16,6 +16,7 @@ from pipeline.model.exchange import Exchange
 NewId = Callable[[], str]
 
 _FIELDS = "application/warc-fields"
+_TLS = {"TLSv1": "tls/1.0", "TLSv1.1": "tls/1.1", "TLSv1.2": "tls/1.2", "TLSv1.3": "tls/1.3"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +107,12 @@ class Composer:
         yield "WARC-Date", date
         if exchange.ip_address:
             yield "WARC-IP-Address", exchange.ip_address
-        yield "WARC-Protocol", _protocol(exchange)
+        if exchange.head:
+            yield "WARC-Protocol", exchange.head.version.decode("ascii").lower()
+        elif not exchange.truncated:
+            yield "WARC-Protocol", "http/0.9"
         if exchange.tls:
-            yield "WARC-Protocol", exchange.tls.version.lower().replace("v", "/")
+            yield "WARC-Protocol", _TLS.get(exchange.tls.version, exchange.tls.version)
             yield "WARC-Cipher-Suite", exchange.tls.cipher
         if exchange.truncated:
             yield "WARC-Truncated", exchange.truncated
@@ -135,12 +139,6 @@ class Composer:
 def warc_date(moment: datetime) -> str:
     """Write a moment as WARC 1.1 §5.4 wants it: UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _protocol(exchange: Exchange) -> str:
-    if exchange.head is None:
-        return "http/0.9"
-    return exchange.head.version.decode("ascii").lower()
 
 
 def _way(trail: Trail) -> Iterator[tuple[str, str]]:

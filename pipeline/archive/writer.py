@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline import durable
 from pipeline.archive.member import Members
-from pipeline.errors import StorageError
+from pipeline.errors import IntegrityError, StorageError
 
-OPEN_SUFFIX = ".open"
+_LET_GO_S = 3.0
+"""A worker whose supervisor was killed needs a moment to notice."""
 
 
 class OpenWarc:
@@ -37,7 +39,7 @@ class OpenWarc:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            # a second writer on one file would interleave members: let it fail instead
+            # as long as this worker lives, nobody may cut the file back
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             durable.sync_folder(path.parent)
         except OSError as error:
@@ -54,20 +56,27 @@ class OpenWarc:
         try:
             for piece in members.pieces():
                 self._write(piece)
-        except OSError as error:
-            os.ftruncate(self._descriptor, start)
-            os.lseek(self._descriptor, start, os.SEEK_SET)
-            self.size = start
+        except BaseException as error:
+            self._undo(start)
+            if not isinstance(error, OSError):
+                raise
             raise StorageError(
                 f"{self.path}: could not be written: {error.strerror}; "
                 "nothing committed is lost: make room, then run holdfast crawl again"
             ) from error
+        self.size = start + members.size
         return start
+
+    def _undo(self, start: int) -> None:
+        """Cut off what was half written; if even that fails, the next start does it."""
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, start)
+            os.lseek(self._descriptor, start, os.SEEK_SET)
 
     def sync(self) -> None:
         """Return when everything appended is on the disk."""
         try:
-            os.fsync(self._descriptor)
+            durable.sync(self._descriptor)
         except OSError as error:
             raise StorageError(f"{self.path}: fsync failed: {error.strerror}") from error
 
@@ -79,25 +88,29 @@ class OpenWarc:
     def _write(self, piece: bytes) -> None:
         view = memoryview(piece)
         while view:
-            written = os.write(self._descriptor, view)
-            self.size += written
-            view = view[written:]
+            view = view[os.write(self._descriptor, view) :]
 
 
 def cut_back(path: Path, size: int) -> None:
     """Cut an abandoned open file back to what was committed of it.
 
     Raises:
-        StorageError: the file is shorter than that: bytes that were on the disk are gone.
+        ArchiveLocked: its worker is still alive.
+        IntegrityError: the file is gone, or shorter than that: bytes that were committed are lost.
 
     """
-    with path.open("r+b") as abandoned:
+    try:
+        abandoned = path.open("r+b")
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"{path}: is gone, although {size} bytes of it were committed"
+        ) from None
+    with abandoned:
+        durable.acquire(
+            abandoned.fileno(), _LET_GO_S, f"{path}: a worker is still writing; try again"
+        )
         have = os.fstat(abandoned.fileno()).st_size
         if have < size:
-            raise StorageError(
-                f"{path}: has {have} bytes, but {size} were committed; "
-                "the disk lost data: check it before you go on"
-            )
+            raise IntegrityError(f"{path}: has {have} bytes, although {size} were committed")
         abandoned.truncate(size)
-        abandoned.flush()
-        os.fsync(abandoned.fileno())
+        durable.sync(abandoned.fileno())

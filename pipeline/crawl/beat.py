@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.crawl.frontier import connect, key_of, transaction
+from pipeline.crawl.database import connect, transaction
+from pipeline.crawl.frontier import key_of
 from pipeline.model.target import Discovery, Outcome, Retry, RobotsAnswer, Target
 
 LEASE_S = 15.0
@@ -140,7 +141,7 @@ class Share:
             kept = len(wish.held) - len(wish.released) - len(lost)
             leases = self._lease(kept, now, until) if wish.more else ()
             targets = self._pull(wish, leases, lost, now)
-            exhausted = not wish.held and not leases and self._exhausted()
+            exhausted = not (kept or lost or leases) and self._exhausted()
         return Grant(until, lost, leases, targets, exhausted)
 
     def _unknown(self, discoveries: Iterable[Discovery]) -> list[tuple[int, Discovery]]:
@@ -248,11 +249,8 @@ class Share:
         return self._hosts[origin]
 
     def _settle(self, batch: Batch, warc_id: int, now: float) -> None:
-        outcomes = batch.outcomes
-        self._db.executemany(
-            "DELETE FROM todo WHERE host_id = ? AND url_id = ?",
-            [(o.target.host_id, o.target.id) for o in outcomes],
-        )
+        # what another worker settled, after this one had lost the lease, counts once
+        outcomes = [o for o in batch.outcomes if self._strike(o.target)]
         self._db.executemany(
             "INSERT INTO outcome(run_id, url_id, at, kind, reason, status, warc_id, offset, length)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -290,6 +288,13 @@ class Share:
             (*counted, sum(o.received for o in outcomes), self._run),
         )
         self._db.execute("UPDATE worker SET seen_at = ? WHERE id = ?", (now, self._worker))
+
+    def _strike(self, target: Target) -> bool:
+        """Take a target off its host's list; tell whether it was still there."""
+        struck = self._db.execute(
+            "DELETE FROM todo WHERE host_id = ? AND url_id = ?", (target.host_id, target.id)
+        )
+        return struck.rowcount > 0
 
     def _release(self, released: dict[int, float]) -> None:
         self._db.executemany(
@@ -345,7 +350,7 @@ class Share:
             " AND (todo.priority = 0 OR host.robots_status IS NOT NULL)"
             " ORDER BY todo.priority, todo.url_id LIMIT ?",
             (host_id, now, most),
-        )
+        ).fetchall()
         return [
             Target(id=i, host_id=host_id, url=url, via=via, hops=hops, attempt=attempt)
             for i, url, via, hops, attempt in rows

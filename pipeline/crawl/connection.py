@@ -133,7 +133,9 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(ca_bundle)
         except ssl.SSLError:
-            raise ConfigError(f"{ca_bundle}: expected certificates in PEM form") from None
+            raise ConfigError(
+                f"crawl.ca_bundle: {ca_bundle}: expected certificates in PEM form"
+            ) from None
         except OSError as error:
             raise ConfigError(f"{ca_bundle}: {error.strerror}") from None
     return context

@@ -11,49 +11,16 @@ as well, so that a collision costs a second look and never a page.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pipeline.errors import ConfigError, StorageError
+from pipeline.crawl.database import connect, read_only, transaction
+from pipeline.errors import StorageError
 
-SCHEMA = """
-CREATE TABLE run(
-    id INTEGER PRIMARY KEY, collection TEXT NOT NULL, name TEXT NOT NULL UNIQUE,
-    started_at REAL NOT NULL, finished_at REAL,
-    discovered INTEGER NOT NULL DEFAULT 0, captured INTEGER NOT NULL DEFAULT 0,
-    revisit INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
-    failed INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0);
-CREATE UNIQUE INDEX run_unfinished ON run(collection) WHERE finished_at IS NULL;
-CREATE TABLE host(
-    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, origin TEXT NOT NULL,
-    next_at REAL NOT NULL DEFAULT 0, owner INTEGER, epoch INTEGER NOT NULL DEFAULT 0,
-    lease_until REAL NOT NULL DEFAULT 0, idle INTEGER NOT NULL DEFAULT 1,
-    robots_status INTEGER, robots BLOB, UNIQUE(run_id, origin));
-CREATE INDEX host_free ON host(run_id, next_at) WHERE idle = 0;
-CREATE TABLE url(
-    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, host_id INTEGER NOT NULL,
-    key INTEGER NOT NULL UNIQUE, url TEXT NOT NULL, via INTEGER, hops TEXT NOT NULL);
-CREATE TABLE todo(
-    host_id INTEGER NOT NULL, priority INTEGER NOT NULL, url_id INTEGER NOT NULL,
-    attempt INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0,
-    PRIMARY KEY(host_id, priority, url_id)) WITHOUT ROWID;
-CREATE TABLE outcome(
-    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, url_id INTEGER NOT NULL, at REAL NOT NULL,
-    kind TEXT NOT NULL, reason TEXT NOT NULL, status INTEGER,
-    warc_id INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL);
-CREATE TABLE warc(
-    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, serial INTEGER NOT NULL,
-    name TEXT NOT NULL UNIQUE, opening INTEGER NOT NULL DEFAULT 0,
-    committed INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL);
-CREATE TABLE worker(id INTEGER PRIMARY KEY, seen_at REAL NOT NULL);
-"""
-VERSION = 1
-
-WarcState = Literal["open", "closed", "sealed"]
+WarcState = Literal["open", "closed", "sealed", "unsound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,90 +75,17 @@ def key_of(run_id: int, url: str) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-class Database(sqlite3.Connection):
-    """A connection whose failures are the disk's, and told as such."""
-
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """Run one statement.
-
-        Raises:
-            StorageError: the disk is full or broken, or the database is damaged.
-
-        """
-        with _told():
-            return super().execute(sql, parameters)
-
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """Run one statement for each row; raises as `execute` does."""
-        with _told():
-            return super().executemany(sql, parameters)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        # the subclasses but this one are our own mistakes
-        if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
-            raise
-        raise StorageError(
-            f".holdfast/frontier.sqlite: {error}; nothing committed is lost:"
-            " make sure that the disk is sound and has room, then run holdfast crawl again"
-        ) from error
-
-
-def connect(path: Path) -> Database:
-    """Open the database, creating it when it is not there.
+def peek(path: Path) -> list[tuple[Run, Counts]]:
+    """Give the unfinished runs and their counts, without writing to the database or creating it.
 
     Raises:
-        ConfigError: another version of Holdfast made it.
-        StorageError: see `Database.execute`.
+        StorageError: the database is damaged.
 
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _told():
-        connection = sqlite3.connect(
-            path, timeout=30, isolation_level=None, check_same_thread=False, factory=Database
-        )
-    # NORMAL is enough: if power loss undoes the last commit, the next start cuts the WARC's tail
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
-        connection.execute(f"PRAGMA {pragma}")
-    with transaction(connection):
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
-            raise ConfigError(
-                f"{path}: was made by another version of Holdfast (schema {version},"
-                f" not {VERSION}); finish its crawl with that version, or delete it and crawl anew"
-            )
-        if version == 0:
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={VERSION}")
-    return connection
-
-
-@contextmanager
-def transaction(connection: Database) -> Iterator[None]:
-    """All or nothing: what happens inside is one commit."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # after a failure of the disk SQLite may have rolled back already
-        if connection.in_transaction:
-            with suppress(StorageError):
-                connection.execute("ROLLBACK")
-        raise
-
-
-def peek(path: Path) -> list[tuple[Run, Counts]]:
-    """Give the unfinished runs and their counts, without writing to the database or creating it."""
     if not path.exists():
         return []
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute(
+    with read_only(path) as database:
+        rows = database.execute(
             "SELECT id, collection, name, started_at, discovered, captured, revisit, refused,"
             " failed, received FROM run WHERE finished_at IS NULL ORDER BY id"
         ).fetchall()
@@ -288,7 +182,7 @@ class Frontier:
             f"SELECT {column}, count(*) FROM outcome WHERE run_id = ? AND kind = ?"
             f" AND {column} IS NOT NULL GROUP BY {column}",
             (run.id, kind),
-        )
+        ).fetchall()
         return {str(value): count for value, count in rows}
 
     def failures(self, run: Run, limit: int) -> list[tuple[str, str]]:
@@ -307,7 +201,7 @@ class Frontier:
             " warc.state FROM warc JOIN run ON run.id = warc.run_id"
             f" WHERE state IN ({marks}) ORDER BY warc.id",
             states,
-        )
+        ).fetchall()
         return [WarcFile(*row) for row in rows]
 
     def mark(self, warc: WarcFile, state: WarcState) -> None:
@@ -322,7 +216,7 @@ class Frontier:
         """Name the sealed WARC files of a run."""
         rows = self._db.execute(
             "SELECT name FROM warc WHERE run_id = ? AND state = 'sealed' ORDER BY name", (run.id,)
-        )
+        ).fetchall()
         return [name for (name,) in rows]
 
 

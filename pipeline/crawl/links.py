@@ -27,6 +27,9 @@ from pipeline.model.url import Rejected, resolve
 MAX_LINKS: Final = 100_000
 """Different references taken from one page; what follows is left."""
 
+MAX_CHARACTERS: Final = 16_000_000
+"""Characters of all URLs taken from one page: a long base makes each short reference long."""
+
 _MOST_ATTRIBUTES = 256 * 1024  # characters of one tag that are read
 
 _ENDS = {
@@ -118,10 +121,15 @@ def outlinks(payload: bytes, url: str, content_type: bytes | None) -> list[Outli
     if isinstance(base, Rejected):
         base = url
     found: dict[tuple[str, str], Outlink] = {}
+    room = MAX_CHARACTERS
     for written, hop, tag in references.written:
         target = text.resolve(written, base)
-        if not isinstance(target, Rejected) and target != url:
-            found.setdefault((target, hop), Outlink(target, hop, tag))
+        if isinstance(target, Rejected) or target == url or (target, hop) in found:
+            continue
+        room -= len(target)
+        if room < 0:
+            break
+        found[target, hop] = Outlink(target, hop, tag)
     return list(found.values())
 
 

@@ -15,7 +15,8 @@ from pipeline.model.target import Target
 
 # the longest time between two beats that still leaves the lease to us
 _MARGIN_S = 2.0
-_FIRST_PULL = 16
+# targets queued for a host, at least; twice what it took since the last beat if that is more
+_QUEUE = 100
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class Schedule:
         released: dict[int, float] = {}
         wanted: dict[int, int] = {}
         for host_id, held in self._held.items():
-            most = 2 * held.asked + _FIRST_PULL // 2
+            most = max(2 * held.asked, _QUEUE)
             if not held.in_flight and (stopping or held.is_dry):
                 released[host_id] = held.next_at
             elif not stopping and len(held.queue) < most / 2:

@@ -8,6 +8,7 @@ by guessing.
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ ENDINGS: Final = (".toml", ".txt")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_MOST_SHOWN = 200
 _USERINFO = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:[/\\]*[^/\\?#]*@")
 
 Text = Annotated[str, Meta(max_length=10_000, description="a text of at most 10000 characters")]
@@ -102,7 +104,7 @@ def load_collections(folder: Path, names: Sequence[str] = ()) -> list[Collection
     collections = []
     for path in paths:
         try:
-            collections.append(parse(path, path.read_bytes()))
+            collections.append(parse(path, _read(path)))
         except OSError as error:
             problems.append(f"{_label(path)}: could not be read: {error.strerror}")
         except ConfigError as error:
@@ -155,10 +157,25 @@ def parse(path: Path, raw: bytes) -> Collection:
 
 
 def _seed_paths(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not folder.exists():
         return []
-    files = (path for path in folder.iterdir() if path.is_file())
-    return sorted(path for path in files if path.suffix in ENDINGS and path.name[0] != ".")
+    try:
+        named = [path for path in folder.iterdir() if path.suffix in ENDINGS]
+    except OSError as error:
+        raise ConfigError(f"{folder}: could not be read: {error.strerror}") from None
+    return sorted(path for path in named if path.name[0] != ".")
+
+
+def _read(path: Path) -> bytes:
+    """Read a seed file; what is no plain file must not be passed over in silence.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe or a link that leads nowhere.
+
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "it is no file, or a link to none")
+    return path.read_bytes()
 
 
 def _label(path: Path) -> str:
@@ -229,4 +246,7 @@ def _seeds(urls: Iterable[tuple[int | None, str]], label: str, key: str) -> tupl
 
 def _without_user(written: str) -> str:
     """Show a URL, but not its password: messages end in log files."""
-    return toml.shown(_USERINFO.sub(lambda match: f"{match[0].partition(':')[0]}://…@", written))
+    user = _USERINFO.match(written)
+    if user:
+        written = f"{user[0].partition(':')[0]}://…@{written[user.end() :]}"
+    return toml.shown(written[:_MOST_SHOWN])

@@ -1,4 +1,4 @@
-"""Canonical JSON (FORMAT.md, common rules): one value, one spelling, so that digests can be compared."""
+"""Canonical JSON (FORMAT.md, common rules): one value, one spelling, so digests can be compared."""
 
 from __future__ import annotations
 

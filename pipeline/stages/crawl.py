@@ -14,40 +14,39 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pipeline import __version__, durable
+from pipeline import __version__
 from pipeline.archive import codec
 from pipeline.archive.compose import Provenance
 from pipeline.config import Config
 from pipeline.crawl.beat import Share
-from pipeline.crawl.frontier import Counts, Frontier, Run
+from pipeline.crawl.frontier import Frontier, Run, WarcState
 from pipeline.crawl.seeds import Collection
 from pipeline.errors import HoldfastError
 from pipeline.model import canonical
 from pipeline.model.layout import Layout
+from pipeline.model.names import Name
 from pipeline.model.policy import CrawlPolicy
 from pipeline.model.url import origin, robots_url
-from pipeline.model.wording import size
 from pipeline.stages import sealing
+from pipeline.stages.crawl_report import CrawlProgress, CrawlReport
 from pipeline.stages.worker import Order, work
-
-LOCK_WAIT_S = 3.0
-"""A worker whose supervisor was killed needs a moment to notice and let go of the lock."""
 
 _LOOK_S = 0.5
 _MOST_RESTARTS = 5
 _NAMED_FAILURES = 20
-_SOFTWARE = ("requests", "warcio", "zlib-ng", "protego")
+_SOFTWARE = ("warcio", "protego")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,62 +55,6 @@ class CrawlOptions:
 
     workers: int | None = None
     delay_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlProgress:
-    """How far a crawl has come, for the display."""
-
-    collection: str
-    counts: Counts
-    hosts: int
-    elapsed_s: float
-
-    def facts(self) -> list[tuple[str, str]]:
-        """Give the numbers of the progress display, the title first."""
-        rate = self.counts.captured / self.elapsed_s if self.elapsed_s else 0
-        return [
-            (f"crawling {self.collection}", ""),
-            ("captures", f"{self.counts.captured:,}"),
-            ("a second", f"{rate:.1f}"),
-            ("waiting", f"{self.counts.waiting:,}"),
-            ("hosts", f"{self.hosts:,}"),
-            ("received", size(self.counts.received)),
-            ("failed", f"{self.counts.failed:,}"),
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlReport:
-    """The account of one run, or of the part of it that was done before an interruption."""
-
-    collection: str
-    run_id: str
-    started_at: str
-    finished_at: str | None
-    captures: int
-    revisits: int
-    refused: int
-    failed: int
-    bytes: int
-    discovered: int
-    waiting: int
-    status: dict[str, int]
-    failures: dict[str, int]
-    refusals: dict[str, int]
-    warcs: tuple[str, ...]
-    failed_urls: tuple[tuple[str, str], ...]
-
-    @property
-    def exit_code(self) -> int:
-        """Give 0, 3 when targets failed or nothing was captured, or 130 when it was interrupted."""
-        if self.finished_at is None:
-            return 130
-        return 3 if self.failed or not self.captures else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the object that `holdfast --json crawl` prints for this run."""
-        return asdict(self)
 
 
 Observe = Callable[[CrawlProgress], None]
@@ -134,8 +77,7 @@ def crawl(
 
     """
     reports = []
-    with durable.exclusive(layout.lock, LOCK_WAIT_S):
-        sealing.recover(layout, datetime.now(UTC))
+    with sealing.writing(layout, datetime.now(UTC)):
         _seal_abandoned(layout)
         for collection in collections:
             if not interrupted():
@@ -203,7 +145,7 @@ class _Supervisor:
             time.sleep(0.05)
 
     def _report_path(self, run: str) -> Path:
-        return self._layout.warc(self._collection.name) / f"{run}.report.json"
+        return self._layout.root / Name(self._collection.name, run).report
 
     def _workers(self) -> int:
         """Take one worker a core, but no more than there are hosts to ask."""
@@ -211,7 +153,7 @@ class _Supervisor:
         return max(1, min(self._policy.workers or os.cpu_count() or 1, hosts))
 
     def _work(self, run: Run, observe: Observe, interrupted: Interrupted) -> None:
-        """Run the worker processes until each has ended."""
+        """Run the worker processes until each has ended, sealing what they close."""
         stop = self._context.Event()
         lifeline = self._context.Pipe(duplex=False)
         failures: SimpleQueue[HoldfastError] = self._context.SimpleQueue()
@@ -223,23 +165,13 @@ class _Supervisor:
             process.start()
             return process
 
-        # what is imported stays for good: let no garbage collection, here or in a worker, look at it
+        # what is imported stays for good: no garbage collection, here or in a worker, need look
         gc.freeze()
         processes = {number: start(number) for number in range(self._workers())}
-        frontier = Frontier(self._layout.frontier)
         try:
             while processes:
-                connection.wait([p.sentinel for p in processes.values()], _LOOK_S)
-                if interrupted():
-                    stop.set()
-                for number, process in list(processes.items()):
-                    if process.exitcode is not None:
-                        del processes[number]
-                        if process.exitcode and self._reap(frontier, number, failures):
-                            processes[number] = start(number)
-                observe(self._progress(run, frontier))
-                now = datetime.now(UTC)
-                sealing.seal_warcs(self._layout, frontier, frontier.warcs("closed"), now)
+                for number in self._watch(run, processes, stop, failures, observe, interrupted):
+                    processes[number] = start(number)
         except KeyboardInterrupt:  # asked twice: what is in flight is given up
             for process in processes.values():
                 process.kill()
@@ -248,17 +180,44 @@ class _Supervisor:
             stop.set()
             for process in processes.values():
                 process.join()
-            now = datetime.now(UTC)
-            sealing.seal_warcs(self._layout, frontier, frontier.warcs("open", "closed"), now)
-            frontier.close()
+            with self._frontier() as frontier:
+                self._seal(frontier, "open", "closed")
             for end in lifeline:
                 end.close()
 
-    def _reap(self, frontier: Frontier, number: int, failures: SimpleQueue[HoldfastError]) -> bool:
-        """Deal with a worker that died: tell whether to start another in its place.
+    def _watch(
+        self,
+        run: Run,
+        processes: dict[int, BaseProcess],
+        stop: Event,
+        failures: SimpleQueue[HoldfastError],
+        observe: Observe,
+        interrupted: Interrupted,
+    ) -> list[int]:
+        """Look after the workers until all have ended, or some were killed: it gives those."""
+        with self._frontier() as frontier:
+            while processes:
+                connection.wait([process.sentinel for process in processes.values()], _LOOK_S)
+                if interrupted():
+                    stop.set()
+                ended = [n for n, process in processes.items() if process.exitcode is not None]
+                killed = [n for n in ended if processes.pop(n).exitcode]
+                for number in killed:
+                    self._reap(frontier, number, failures)
+                observe(self._progress(run, frontier))
+                self._seal(frontier, "closed")
+                if killed:
+                    return killed
+        return []
+
+    def _seal(self, frontier: Frontier, *states: WarcState) -> None:
+        sealing.seal_warcs(self._layout, frontier, frontier.warcs(*states), datetime.now(UTC))
+
+    def _reap(self, frontier: Frontier, number: int, failures: SimpleQueue[HoldfastError]) -> None:
+        """Give back what a worker that was killed had leased; another may take its place.
 
         Raises:
-            HoldfastError: it ended with an error of its own.
+            HoldfastError: it ended with an error of its own, or too many were killed.
 
         """
         if not failures.empty():
@@ -270,7 +229,6 @@ class _Supervisor:
                 " what was committed is kept: run holdfast crawl again, perhaps with --workers 1"
             )
         frontier.reap(number, time.time(), self._policy.delay_s)
-        return True
 
     def _order(self, run: Run, number: int) -> Order:
         return Order(
@@ -301,8 +259,8 @@ class _Supervisor:
             ("config-digest", self._config.digest),
             ("seeds-digest", self._collection.digest),
             ("host-python", platform.python_version()),
-            ("gzip", f"{codec.name(self._config.warc.codec)} level {self._config.warc.level}"),
             *(("software-version", f"{name} {version(name)}") for name in _SOFTWARE),
+            ("software-version", codec.name(self._config.warc.codec)),
         ]
         seeds = self._collection.path.name
         seeds_type = "application/toml" if seeds.endswith(".toml") else "text/plain"
@@ -327,13 +285,12 @@ class _Supervisor:
         now = datetime.now(UTC)
         report = self._report(run, frontier, f"{now:%Y-%m-%dT%H:%M:%SZ}")
         path = self._report_path(run.name)
-        sealing.seal_report(self._layout, path, canonical.line(_sealed(report)), now)
+        sealing.seal_report(self._layout, path, canonical.line(report.sealed()), now)
         frontier.finish(run, now.timestamp())
         return report
 
     def _report(self, run: Run, frontier: Frontier, finished_at: str | None) -> CrawlReport:
         counts = frontier.counts(run)
-        folder = self._layout.relative(self._layout.warc(run.collection))
         return CrawlReport(
             collection=run.collection,
             run_id=run.name,
@@ -349,7 +306,7 @@ class _Supervisor:
             status=frontier.tally(run, "status", "captured"),
             failures=frontier.tally(run, "reason", "failed"),
             refusals=frontier.tally(run, "reason", "refused"),
-            warcs=tuple(f"{folder}/{name}.warc.gz" for name in frontier.sealed_names(run)),
+            warcs=tuple(Name(run.collection, name).warc for name in frontier.sealed_names(run)),
             failed_urls=tuple(frontier.failures(run, _NAMED_FAILURES)),
         )
 
@@ -362,10 +319,3 @@ def _policy(config: Config, collection: Collection, options: CrawlOptions) -> Cr
     if options.delay_s is not None:
         policy = msgspec.structs.replace(policy, delay_s=options.delay_s)
     return policy
-
-
-def _sealed(report: CrawlReport) -> dict[str, Any]:
-    """Leave out of a sealed report what only the screen needs (FORMAT.md §5)."""
-    told = report.as_json()
-    del told["waiting"], told["failed_urls"]
-    return told

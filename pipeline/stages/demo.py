@@ -71,7 +71,9 @@ def _refuse_what_is_there(root: Path) -> None:
     if root.is_dir() and not any(root.iterdir()):
         return
     if root.exists() or root.is_symlink():
-        raise ConfigError(f"{root}: is there already; give the demo a folder that is new or empty")
+        raise ConfigError(
+            f"{root}: is there already; name a folder that is new or empty, such as: holdfast demo {root}-2"
+        )
 
 
 def _write_seeds(layout: Layout, address: str) -> None:

@@ -156,9 +156,9 @@ def init(root: Path) -> InitReport:
         example = layout.seeds / "example.toml"
         durable.replace(example, EXAMPLE_TOML.encode())
         made.append(layout.relative(example))
-    if not layout.ledger.exists():
-        sealing.create(layout, datetime.now(UTC))
-        made += [layout.relative(layout.ledger), layout.relative(layout.manifest)]
+    fixity = [path for path in (layout.ledger, layout.manifest) if not path.exists()]
+    with sealing.writing(layout, datetime.now(UTC)):
+        made += map(layout.relative, fixity)
     durable.replace(layout.config, CONFIG_TOML.encode())
     return InitReport(root, (layout.relative(layout.config), *made))
 

@@ -11,10 +11,10 @@ from pipeline.config import Config
 from pipeline.crawl.seeds import Collection
 from pipeline.fixity import ledger
 from pipeline.model.layout import Layout
-from pipeline.stages.crawl import CrawlOptions, CrawlReport, Interrupted, crawl
+from pipeline.stages.crawl import CrawlOptions, Interrupted, crawl
+from pipeline.stages.crawl_report import CrawlReport, CrawlSummary
 from pipeline.stages.extract import extract
 from pipeline.stages.extract_report import ExtractReport
-from pipeline.stages.summary import CrawlSummary
 from pipeline.stages.verify import verify
 from pipeline.stages.verify_report import VerifyReport
 

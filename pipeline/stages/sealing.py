@@ -8,26 +8,40 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import __version__, durable
-from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, capture_line, member_line
+from pipeline.archive.index import member_line
 from pipeline.archive.validator import inspect
-from pipeline.archive.writer import OPEN_SUFFIX, cut_back
+from pipeline.archive.writer import cut_back
 from pipeline.crawl.frontier import Frontier, WarcFile
 from pipeline.errors import IntegrityError
 from pipeline.fixity import ledger, manifest
 from pipeline.fixity.ledger import Event, SealedFile
 from pipeline.fixity.manifest import Manifest
 from pipeline.model.layout import Layout
+from pipeline.model.names import OPEN, Name
+
+LOCK_WAIT_S = 3.0
+"""A worker whose supervisor was killed needs a moment to notice and let go of the lock."""
 
 
-def create(layout: Layout, now: datetime) -> None:
-    """Write the first ledger line and an empty manifest."""
-    enter(layout, [], event_type="creation", detail={}, now=now)
+@contextmanager
+def writing(layout: Layout, now: datetime) -> Iterator[None]:
+    """Hold the archive's lock, with ledger and manifest in order: what every writer works inside.
+
+    Raises:
+        ArchiveLocked: another process writes to this archive.
+        IntegrityError: see `recover`.
+
+    """
+    with durable.exclusive(layout.lock, LOCK_WAIT_S):
+        recover(layout, now)
+        yield
 
 
 def enter(
@@ -68,13 +82,13 @@ def recover(layout: Layout, now: datetime) -> None:
     """
     ledger.recover(layout.ledger)
     account = ledger.read(layout.ledger)
-    if account is None:
+    if account is None or not account.size:
         if manifest.read(layout.manifest):
             raise IntegrityError(
                 f"{layout.ledger}: is gone, but the manifest is there."
                 " Nothing was written: restore the ledger from a copy"
             )
-        create(layout, now)
+        enter(layout, [], event_type="creation", detail={}, now=now)
         return
     if account.faults:
         raise IntegrityError(
@@ -103,48 +117,55 @@ def seal_warcs(
     """Seal WARC files that nobody writes any more; those without a capture are removed.
 
     Raises:
-        IntegrityError: a file breaks the rules of FORMAT.md; it stays as `.open`.
+        IntegrityError: some are not sound. They stay as they are, the others are sealed.
 
     """
+    unsound = []
     for warc in warcs:
-        if warc.committed <= warc.opening:
-            _open_path(layout, warc).unlink(missing_ok=True)
-            frontier.forget(warc)
-        else:
-            _seal_warc(layout, warc, now)
-            frontier.mark(warc, "sealed")
+        try:
+            if warc.committed > warc.opening:
+                _seal_warc(layout, warc, now)
+                frontier.mark(warc, "sealed")
+            else:
+                _open_path(layout, warc).unlink(missing_ok=True)
+                frontier.forget(warc)
+        except IntegrityError as error:
+            unsound.append(str(error))
+            frontier.mark(warc, "unsound")
+    if unsound:
+        raise IntegrityError(
+            "\n".join(unsound) + "\nThis is a fault of the disk or of Holdfast. What was captured"
+            " in it is not part of the archive; keep the file, check the disk, and report it."
+            " The next holdfast crawl goes on without it"
+        )
 
 
 def _seal_warc(layout: Layout, warc: WarcFile, now: datetime) -> None:
+    name = Name(warc.collection, warc.name)
+    final, members, index = (layout.root / p for p in (name.warc, name.members, name.cdxj))
     path = _open_path(layout, warc)
-    final = path.with_name(f"{warc.name}.warc.gz")
-    members = final.with_name(f"{warc.name}{MEMBERS_SUFFIX}")
-    index = final.with_name(f"{warc.name}{CDXJ_SUFFIX}")
-    if path.exists():
-        if final.exists():
-            raise IntegrityError(
-                f"{final}: exists already, so {path.name} was not sealed; both are kept."
-                " Was the clock set back? Move one of them away, then run holdfast crawl again"
-            )
+    if not final.exists():
         cut_back(path, warc.committed)
-        inspection = inspect(path, final.name)
-        errors = [found for found in inspection.findings if found.severity == "error"]
-        if errors:
+        inspection = inspect(path, name.warc)
+        # what we write ourselves must not even deserve a warning
+        if inspection.findings:
+            first = inspection.findings[0]
             raise IntegrityError(
-                f"{path}: not sealed, because it is not sound: {errors[0].code} at byte"
-                f" {errors[0].offset}: {errors[0].message} ({len(errors)} in all). The file is kept"
-                " as it is. This is a fault of the disk or of Holdfast: please report it"
+                f"{path}: {first.code} at byte {first.offset}: {first.message}"
+                f" ({len(inspection.findings)} in all)"
             )
         durable.replace(members, b"".join(map(member_line, inspection.members)))
-        durable.replace(index, b"".join(map(capture_line, inspection.captures)))
+        durable.replace(index, b"".join(inspection.index))
         durable.rename(path, final)
+    elif path.exists():
+        raise IntegrityError(f"{path}: {final.name} exists already. Was the clock set back?")
     if not is_sealed(layout, final):
         detail = {"run_id": warc.run, "collection": warc.collection}
         enter(layout, [final, members, index], event_type="capture", detail=detail, now=now)
 
 
 def _open_path(layout: Layout, warc: WarcFile) -> Path:
-    return layout.warc(warc.collection) / f"{warc.name}.warc.gz{OPEN_SUFFIX}"
+    return layout.root / (Name(warc.collection, warc.name).warc + OPEN)
 
 
 def _sealed_file(layout: Layout, path: Path) -> SealedFile:

@@ -15,7 +15,7 @@ from pipeline.archive.compose import Composer, Trail
 from pipeline.archive.member import Record
 from pipeline.crawl.fetch import fetch
 from pipeline.crawl.links import Outlink, outlinks, redirect_target
-from pipeline.crawl.robots import Robots
+from pipeline.crawl.robots import MAX_BYTES, Robots
 from pipeline.crawl.scope import Scope
 from pipeline.crawl.seen import Seen
 from pipeline.model.content import decode_content
@@ -145,8 +145,9 @@ class Visitor:
         head = exchange.head
         # a host that answers without a head, or only sends us on and on, has no rules to read
         status = head.status if head and onward is None else 404
-        body = _body(exchange) if 200 <= status < 300 else b""
-        return Visit(kind="captured", exchanges=exchanges, robots=(status, body))
+        # one byte more than is read, to tell a file that is cut from one that ends there
+        rules = _body(exchange)[: MAX_BYTES + 1] if 200 <= status < 300 else b""
+        return Visit(kind="captured", exchanges=exchanges, robots=(status, rules))
 
     def _discoveries(self, target: Target, exchange: Exchange) -> list[Discovery]:
         found: list[Outlink] = []

@@ -22,27 +22,29 @@ from multiprocessing.synchronize import Event
 
 from pipeline.archive.compose import Composer, Provenance
 from pipeline.archive.member import Members, Record
-from pipeline.archive.writer import OPEN_SUFFIX, OpenWarc
+from pipeline.archive.writer import OpenWarc
 from pipeline.crawl.beat import Batch, Share
 from pipeline.crawl.frontier import Run
 from pipeline.crawl.robots import Robots
 from pipeline.crawl.schedule import Schedule
 from pipeline.crawl.scope import Scope
 from pipeline.crawl.wire import WireAdapter
-from pipeline.errors import HoldfastError
+from pipeline.errors import HoldfastError, StorageError
 from pipeline.model.layout import Layout
+from pipeline.model.names import OPEN, Name
 from pipeline.model.policy import CrawlPolicy, WarcPolicy
 from pipeline.model.target import Outcome, Retry, RobotsAnswer, Target
 from pipeline.model.url import origin, robots_url
 from pipeline.stages.visit import Visit, Visitor
 
 BEAT_S = 1.0
-_HUNGRY_BEAT_S = 0.1
+_HUNGRY_BEAT_S = 0.05
 _WAITING_BEAT_S = 0.25
 _MOST_THREADS = 16
 _MEASURE_S = 0.3
 _BUSY = 0.6
 _MOST_RESULTS = 2000
+_MOST_DISCOVERIES = 50_000
 _MOST_BYTES = 8_000_000
 
 
@@ -82,6 +84,10 @@ def work(
     threading.Thread(target=_end_with_supervisor, args=(listen,), daemon=True).start()
     try:
         Worker(order, stop).run()
+    except OSError as error:
+        where = error.filename or "the disk"
+        failures.put(StorageError(f"{where}: {error.strerror}; make room, then crawl again"))
+        raise SystemExit(StorageError.exit_code) from None
     except HoldfastError as error:
         failures.put(error)
         raise SystemExit(error.exit_code) from None
@@ -137,21 +143,26 @@ class Worker:
             while not self._finished():
                 self._add_threads()
                 self._wait()
+                self._raise_broken()
                 self._beat()
         finally:
             self._end_threads()
-            self._warc.close()
-            self._share.close()
-            self._adapter.close()
+        # after an error the process ends, with threads that may still be waiting for a server
+        self._warc.close()
+        self._share.close()
+        self._adapter.close()
 
     def _finished(self) -> bool:
         with self._lock:
-            if self._broken:
-                raise self._broken
             if self._stop.is_set():
                 self._stopping = True
                 self._targets.notify_all()
             return self._exhausted or (self._stopping and not self._schedule.hosts)
+
+    def _raise_broken(self) -> None:
+        """Raise what ended a thread; its visit must not be committed half."""
+        if self._broken:
+            raise self._broken
 
     def _wait(self) -> None:
         """Wait until a beat is due: a second is over, much has come in, or a host is hungry."""
@@ -172,6 +183,7 @@ class Worker:
         batch = self._batch
         return (
             len(batch.outcomes) >= _MOST_RESULTS
+            or len(batch.discoveries) >= _MOST_DISCOVERIES
             or batch.size >= _MOST_BYTES
             or self._warc.size >= self._order.warc.max_file_bytes
         )
@@ -194,6 +206,8 @@ class Worker:
         with self._lock:
             self._schedule.grant(grant, wish)
             self._exhausted = grant.exhausted
+            for host_id in (*grant.lost, *wish.released):
+                self._robots.pop(host_id, None)
             for lease in grant.leases:
                 if lease.robots is not None:
                     self._robots[lease.id] = Robots.parse(*lease.robots)
@@ -222,7 +236,8 @@ class Worker:
             self._stopping = True
             self._targets.notify_all()
         for thread in self._threads:
-            thread.join()
+            if not self._broken:
+                thread.join()
 
     def _visit_targets(self) -> None:
         try:
@@ -249,8 +264,9 @@ class Worker:
                     return target
                 if self._schedule.hungry:
                     self._due.notify()
-                ready_at = self._schedule.next_at()
-                self._targets.wait(BEAT_S if ready_at is None else max(ready_at - now, 0.001))
+                ready_at = self._schedule.next_at() or now
+                # what is ready and was not given waits for a beat, too
+                self._targets.wait(ready_at - now if ready_at > now else BEAT_S)
         return None
 
     def _keep(self, target: Target, visit: Visit) -> None:
@@ -262,13 +278,14 @@ class Worker:
             records = visit.records(target, composer, datetime.fromtimestamp(moment, UTC))
             members = self._encode(records)
             with self._lock:
-                if composer is not self._composer:
-                    continue  # the file was changed meanwhile; records must name their own warcinfo
-                offset = self._warc.append(members)
-                if robots:
-                    self._robots[target.host_id] = robots
-                self._note(target, visit, moment, offset, members.size)
-                return
+                if composer is self._composer:
+                    offset = self._warc.append(members)
+                    if robots:
+                        self._robots[target.host_id] = robots
+                    self._note(target, visit, moment, offset, members.size)
+                    return
+            # the file was changed meanwhile, and records must name the warcinfo of their own file
+            members.close()
 
     def _encode(self, records: Sequence[Record]) -> Members:
         policy = self._order.warc
@@ -307,9 +324,10 @@ class Worker:
         now = datetime.fromtimestamp(self._clock(), UTC)
         run = self._order.run
         self._warc_number, name = self._share.reserve_warc(run.name, now.strftime("%Y%m%d%H%M%S"))
-        filename = f"{name}.warc.gz"
+        path = self._order.layout.root / (Name(run.collection, name).warc + OPEN)
+        filename = path.name.removesuffix(OPEN)
         self._composer = Composer(lambda: f"<{uuid.uuid4().urn}>")
-        self._warc = OpenWarc(self._order.layout.warc(run.collection) / (filename + OPEN_SUFFIX))
+        self._warc = OpenWarc(path)
         opening = self._composer.opening(filename, self._order.provenance, now)
         self._warc.append(self._encode(opening))
         self._warc.sync()

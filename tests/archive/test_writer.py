@@ -18,7 +18,7 @@ from pipeline.archive.compose import Composer, Provenance, Trail
 from pipeline.archive.member import Members
 from pipeline.archive.validator import inspect
 from pipeline.archive.writer import OpenWarc, cut_back
-from pipeline.errors import StorageError
+from pipeline.errors import IntegrityError, StorageError
 from pipeline.model.digest import sha256
 from pipeline.model.exchange import Block, Exchange, Tls
 from pipeline.model.http import read_message
@@ -160,5 +160,5 @@ def test_cutting_back_takes_the_tail_and_never_adds(tmp_path: Path) -> None:
     path.write_bytes(b"committed" + b"not yet")
     cut_back(path, 9)
     assert path.read_bytes() == b"committed"
-    with pytest.raises(StorageError, match="were committed"):
+    with pytest.raises(IntegrityError, match="were committed"):
         cut_back(path, 10)

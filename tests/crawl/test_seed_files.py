@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,6 @@ def test_all_collections_are_read_in_the_order_of_their_names(tmp_path: Path) ->
         tmp_path / "seeds", b_txt="http://b/", a_toml='seeds=["http://a/"]', README_md=""
     )
     (folder / ".hidden.txt").write_text("")
-    (folder / "c.txt").mkdir()
     assert [collection.name for collection in load_collections(folder)] == ["a", "b"]
     assert [collection.name for collection in load_collections(folder, ["b"])] == ["b"]
     assert other_files(folder) == ["README.md"]
@@ -227,3 +227,28 @@ def test_the_first_collection_is_sound_and_polite() -> None:
     assert collection.scope.type == "prefix"
     assert collection.overrides.delay_s == 5.0
     assert collection.note
+
+
+def test_a_very_long_url_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("http://a.example/" + "x" * 1_000_000)
+    with pytest.raises(ConfigError, match="longer than 8192"):
+        load_collections(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling link", "pipe"])
+def test_a_seed_file_that_is_no_file_is_not_passed_over(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.toml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"seeds/x\.toml: could not be read"):
+        load_collections(tmp_path)
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "seeds").write_text("hi")
+    with pytest.raises(ConfigError, match="could not be read"):
+        load_collections(tmp_path / "seeds")

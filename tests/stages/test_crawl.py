@@ -111,7 +111,7 @@ def test_a_host_whose_robots_txt_has_a_server_error_is_asked_nothing_else(
 ) -> None:
     site.add("/robots.txt", "oops", status=503)
     archive.collection("c", f"{site.address}/\n")
-    told = archive.json("crawl")
+    told = archive.json("crawl", exit_code=3)
     assert (told["captures"], told["runs"][0]["refusals"]) == (1, {"robots-unavailable": 1})
     assert site.asked() == ["/robots.txt"]
 

@@ -1,15 +1,78 @@
-"""What a crawl, or a whole run, tells at its end: a table, what went wrong, and what to do next."""
+"""What a crawl tells while it runs and at its end: its account, and what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.crawl.frontier import Counts
 from pipeline.model.wording import printable, size, table
-from pipeline.stages.crawl import CrawlReport
 
 _SUMMED = ("captures", "revisits", "refused", "failed", "bytes", "discovered", "waiting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlProgress:
+    """How far a crawl has come, for the display."""
+
+    collection: str
+    counts: Counts
+    hosts: int
+    elapsed_s: float
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Give the numbers of the progress display, the title first."""
+        rate = self.counts.captured / self.elapsed_s if self.elapsed_s else 0
+        return [
+            (f"crawling {self.collection}", ""),
+            ("captures", f"{self.counts.captured:,}"),
+            ("a second", f"{rate:.1f}"),
+            ("waiting", f"{self.counts.waiting:,}"),
+            ("hosts", f"{self.hosts:,}"),
+            ("received", size(self.counts.received)),
+            ("failed", f"{self.counts.failed:,}"),
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrawlReport:
+    """The account of one run, or of the part of it that was done before an interruption."""
+
+    collection: str
+    run_id: str
+    started_at: str
+    finished_at: str | None
+    captures: int
+    revisits: int
+    refused: int
+    failed: int
+    bytes: int
+    discovered: int
+    waiting: int
+    status: dict[str, int]
+    failures: dict[str, int]
+    refusals: dict[str, int]
+    warcs: tuple[str, ...]
+    failed_urls: tuple[tuple[str, str], ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0, or 3 when something is missing that may come later, or 130 when interrupted."""
+        if self.finished_at is None:
+            return 130
+        missing = self.failed or "robots-unavailable" in self.refusals or not self.captures
+        return 3 if missing else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `holdfast --json crawl` prints for this run."""
+        return asdict(self)
+
+    def sealed(self) -> dict[str, Any]:
+        """Give what RUN.report.json holds (FORMAT.md §5): all but what only a screen needs."""
+        told = self.as_json()
+        del told["waiting"], told["failed_urls"]
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +126,12 @@ def _account(report: CrawlReport) -> str:
         rows.append(("still waiting", f"{report.waiting:,}"))
     lines = [f"{report.run_id}", table(rows)]
     if report.failed_urls:
-        lines.append("Not captured (a later run tries them again):")
+        lines.append("Not captured (each has a record with the reason; a later run tries again):")
         lines += [f"  {reason:<10} {printable(url)}" for url, reason in report.failed_urls]
+    if "tls" in report.failures:
+        lines.append(
+            "tls: a certificate is not trusted. Extra roots: [crawl] ca_bundle in config.toml"
+        )
     if report.failed > len(report.failed_urls):
         lines.append(f"  ... and {report.failed - len(report.failed_urls):,} more")
     return "\n".join(lines)
