@@ -22,6 +22,7 @@ from html.entities import html5
 from typing import Final, NamedTuple
 
 from pipeline.model.encodings import CODECS, canonical_name
+from pipeline.model.refresh import refresh_url
 from pipeline.model.url import Rejected, resolve
 
 MAX_LINKS: Final = 100_000
@@ -76,11 +77,6 @@ _LINKING = {
 _SWALLOWED = re.compile(r"([^>]*+)>[^<]*+<")
 _CHARACTER_REFERENCE = re.compile(
     r"&(?:#[0-9]{1,9}+;?|#[xX][0-9A-Fa-f]{1,8}+;?|([A-Za-z][A-Za-z0-9]*+(?:;|(?![;=]))))"
-)
-_REFRESH = re.compile(
-    r"""(?=[\s;,]*+(?:[\d.]|url)) \s*+[\d.]*+ \s*+[;,]? \s*+ (?:url\s*+=\s*+)?+
-    (?: "([^"]*+) | '([^']*+) | (.++) )""",
-    re.ASCII | re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 _CHARSET = re.compile(r"charset\s*+=\s*+[\"']?([^\s\"';,>]{1,40})", re.ASCII | re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""\s*+<\?xml[^>]{1,200}?encoding\s*=\s*["']([\w.:-]{1,40})""")
@@ -273,8 +269,7 @@ def _read_meta(body: str, labels: list[str | None]) -> str | None:
     pragma = (_value(body, "http-equiv") or "").strip().lower()
     content = _value(body, "content") or ""
     if pragma == "refresh":
-        match = _REFRESH.match(content)
-        return next((url for url in match.groups() if url is not None), None) if match else None
+        return refresh_url(content)
     if pragma == "content-type":
         labels.append(_charset_in(content))
     labels.append(_value(body, "charset"))

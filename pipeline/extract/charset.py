@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import chardet
 
-from pipeline.model.encodings import CODECS, canonical_name, is_latin_1
 from pipeline.model.document import Charset, CharsetMethod, legible
+from pipeline.model.encodings import CODECS, canonical_name, is_latin_1
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16le"),
     (codecs.BOM_UTF16_BE, "utf-16be"),
 )
-_HTTP_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
+_HTTP_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.ASCII | re.IGNORECASE)
 _META_CHARSET = re.compile(
     rb"<meta\b[^>]{0,500}?charset\s*=\s*[\"']?\s*([\w.:-]+)"
     rb"|<\?xml\b[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]+)",

@@ -32,18 +32,21 @@ _MONTHS = {
     )
     for name in names.split()
 }
+# ASCII only: else IGNORECASE takes ſ for s, and \d takes the digits of every script
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>1\d{3}|20\d{2})"
 _WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
 _CLOCK = r"(?:[T,\s]\s*(?:at\s+)?\d{1,2}:\d{2}.{0,40})?"
 
-_ISO = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?" + _CLOCK)
-_SLASHED = re.compile(r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})" + _CLOCK)
-_COMPACT = re.compile(r"(?P<year>19\d{2}|20\d{2})(?P<month>\d{2})(?P<day>\d{2})")
-_NUMERIC = re.compile(r"(?P<first>\d{1,2})[./-](?P<second>\d{1,2})[./-](?P<year>\d{4})" + _CLOCK)
+_ISO = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?" + _CLOCK, re.ASCII)
+_SLASHED = re.compile(r"(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})" + _CLOCK, re.ASCII)
+_COMPACT = re.compile(r"(?P<year>19\d{2}|20\d{2})(?P<month>\d{2})(?P<day>\d{2})", re.ASCII)
+_NUMERIC = re.compile(
+    r"(?P<first>\d{1,2})[./-](?P<second>\d{1,2})[./-](?P<year>\d{4})" + _CLOCK, re.ASCII
+)
 _WORDED = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern, re.ASCII | re.IGNORECASE)
     for pattern in (
         rf"{_WEEKDAY}{_DAY}\s*(?:of\s+)?[\s-]{_MONTH}[,\s-]\s*{_YEAR}{_CLOCK}",
         rf"{_WEEKDAY}{_MONTH}\s+{_DAY},?\s+{_YEAR}{_CLOCK}",
@@ -84,7 +87,7 @@ def _number(text: str | None) -> int | None:
 
 def _date(year: str, month: int | None, day: int | None) -> tuple[str, Precision] | None:
     try:
-        date(int(year), month or 1, day or 1)
+        date(int(year), 1 if month is None else month, 1 if day is None else day)
     except ValueError:
         return None
     if month is None:

@@ -10,6 +10,7 @@ import bs4
 import chardet
 import courlan
 import htmldate
+import idna
 import justext  # type: ignore[import-untyped]
 import lxml
 import trafilatura
@@ -26,6 +27,7 @@ def environment() -> dict[str, str]:
         "chardet": chardet.__version__,
         "courlan": courlan.__version__,
         "htmldate": htmldate.__version__,
+        "idna": idna.__version__,
         "justext": justext.__version__,
         "libxml2": ".".join(map(str, etree.LIBXML_VERSION)),
         "lxml": lxml.__version__,

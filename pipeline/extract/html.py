@@ -9,7 +9,6 @@ from __future__ import annotations
 from bs4 import BeautifulSoup
 
 from pipeline.extract.charset import Decoded
-from pipeline.model.encodings import CODECS
 from pipeline.extract.links import References, references
 from pipeline.extract.main_text import has_modern_structure, main_text
 from pipeline.extract.markup import parse, repair
@@ -19,6 +18,7 @@ from pipeline.extract.reading import Reading
 from pipeline.extract.source import Source
 from pipeline.extract.visible import visible_text
 from pipeline.model.document import Anomaly, TextMethod
+from pipeline.model.encodings import CODECS
 from pipeline.model.url import Rejected, absolute
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from bs4 import BeautifulSoup, Tag
 
 from pipeline.extract.visible import inner_text
 from pipeline.model.document import Frame, Link
+from pipeline.model.refresh import refresh_url
 from pipeline.model.url import MAX_LENGTH, Rejected, resolve
 
 _REFERENCE = {
@@ -25,11 +27,14 @@ _REFERENCE = {
     "video": "src",
     "object": "data",
 }
-_NO_REFERENCE = re.compile(r"#|(?:about|blob|data|javascript|vbscript):|$", re.IGNORECASE)
-_OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,20}:\S", re.IGNORECASE)
-_REFRESH = re.compile(r"\s*[\d.]*\s*[;,]?\s*(?:url\s*=)?\s*[\"']?([^\"'>]+)", re.IGNORECASE)
+_ANY_CASE = re.ASCII | re.IGNORECASE
+_NO_REFERENCE = re.compile(r"#|(?:about|blob|data|javascript|vbscript):|$", _ANY_CASE)
+_OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,20}:\S", _ANY_CASE)
 _SPACES = re.compile(r"\s+")
 _MAX_TEXT = 300
+
+MAX_LINK_CHARS: Final = 4_000_000
+"""Characters of all links and frames of one page that are kept, whatever their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,7 @@ class References:
 
     Attributes:
         unreadable: references that are no URL anybody could ask for.
-        surplus: references beyond the limit.
+        surplus: references beyond the limits; what they name was not looked at.
 
     """
 
@@ -49,32 +54,57 @@ class References:
 
 
 def references(page: BeautifulSoup, url: str, codec: str, limit: int) -> References:
-    """Collect at most `limit` links of a page that lies at the normal URL `url`.
+    """Collect at most `limit` links, and `MAX_LINK_CHARS`, of a page at the normal URL `url`.
 
     A reference that comes again with the same element, `rel` and text is given once. Links
     within the page, scripts and embedded data are left out. `codec` is the page's charset, in which
     old browsers wrote paths.
     """
     base = _base(page, url, codec)
-    links: dict[Link, None] = {}
-    frames: list[Frame] = []
+    kept = _Kept(limit)
     unreadable = surplus = 0
     for tag in page.find_all([*_REFERENCE, "meta"]):
         written = _written(tag)
         if written is None or _NO_REFERENCE.match(written):
             continue
-        target = _absolute(written, base, codec)
+        target = _absolute(written, base, codec) if not kept.full else ""
         if target is None:
             unreadable += 1
-        elif len(links) >= limit:
+        elif not kept.take(tag, target):
             surplus += 1
-        else:
-            links[_link(tag, target)] = None
-            if tag.name == "frame":
-                frames.append(Frame(url=target, name=_attribute(tag, "name")))
     return References(
-        links=tuple(links), frames=tuple(frames), unreadable=unreadable, surplus=surplus
+        links=tuple(kept.links), frames=tuple(kept.frames), unreadable=unreadable, surplus=surplus
     )
+
+
+class _Kept:
+    """The links and frames kept so far; once one finds no room, nothing more is kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.links: dict[Link, None] = {}
+        self.frames: dict[Frame, None] = {}
+        self.full = False
+        self._limit = limit
+        self._chars = 0
+
+    def take(self, tag: Tag, target: str) -> bool:
+        """Keep what `tag` refers to, each thing once; False where there is no room for it."""
+        if self.full:
+            return False
+        link = _link(tag, target)
+        frame = Frame(url=target, name=_attribute(tag, "name")) if tag.name == "frame" else None
+        if link not in self.links:
+            self._chars += len(link.url) + len(link.rel or "") + len(link.tag) + len(link.text)
+            self.full = len(self.links) >= self._limit
+        if frame and frame not in self.frames:
+            self._chars += len(frame.url) + len(frame.name or "")
+        self.full = self.full or self._chars > MAX_LINK_CHARS
+        if self.full:
+            return False
+        self.links[link] = None
+        if frame:
+            self.frames[frame] = None
+        return True
 
 
 def _base(page: BeautifulSoup, url: str, codec: str) -> str:
@@ -87,8 +117,8 @@ def _written(tag: Tag) -> str | None:
     if tag.name == "meta":
         if (_attribute(tag, "http-equiv") or "").lower() != "refresh":
             return None
-        found = _REFRESH.match((_attribute(tag, "content") or "")[:MAX_LENGTH])
-        return found.group(1).strip() if found else None
+        found = refresh_url(str(tag.get("content") or ""))
+        return found.strip() if found is not None else None
     written = tag.get(_REFERENCE[tag.name])
     return str(written).strip() if written is not None else None
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 
 _XML_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,500}>")
-_INTERNAL_SUBSET = re.compile(r"<!doctype\b[^>\[]{0,500}\[", re.IGNORECASE)
-_TITLE = re.compile(r"<title\b[^>]{0,500}>", re.IGNORECASE)
-_TITLE_END = re.compile(r"</title", re.IGNORECASE)
-_NOFRAMES = re.compile(r"</?noframes\b[^>]{0,500}>", re.IGNORECASE)
+_ANY_CASE = re.ASCII | re.IGNORECASE  # HTML §4.6: only ASCII letters are alike in both cases
+_INTERNAL_SUBSET = re.compile(r"<!doctype(?=[\s\[])[^>\[]{0,500}\[", _ANY_CASE)
+_TITLE = re.compile(r"<title(?=[\s/>])[^>]{0,500}>", _ANY_CASE)
+_TITLE_END = re.compile(r"</title", _ANY_CASE)
+_NOFRAMES = re.compile(r"</?noframes(?=[\s/>])[^>]{0,500}>", _ANY_CASE)
 _MAX_PROLOGUE = 10_000
-_FRAMESET = re.compile(r"<frameset\b", re.IGNORECASE)
+_FRAMESET = re.compile(r"<frameset(?=[\s/>])", _ANY_CASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,12 +57,13 @@ _NAME = r"[A-Z\u00c0-\u00de][\w'’.-]*"
 _PARTICLE = r"(?:al|bin|da|de|den|der|du|la|le|van|von)"
 _BYLINE = re.compile(rf"[Bb][Yy]:?\s+({_NAME}(?:\s+(?:{_PARTICLE}\s+)*{_NAME}){{1,4}})")
 _PRINTED_PUBLISHED = re.compile(
-    r"(?:(?:first\s+)?(?:published|posted|written|date)(?:\s+on)?\s*:?\s+)?(.+)", re.IGNORECASE
+    r"(?:(?:first\s+)?(?:published|posted|written|date)(?:\s+on)?\s*:?\s+)?(.+)",
+    re.ASCII | re.IGNORECASE,
 )
 _PRINTED_MODIFIED = re.compile(
     r"(?:this\s+page\s+(?:was\s+)?)?(?:last\s+)?"
     r"(?:updated|modified|revised|changed)(?:\s+on)?\s*:?\s+(.+)",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -266,7 +267,7 @@ class _Dates:
     def printed(self, label: re.Pattern[str], lines: Iterable[str]) -> DateClaim | None:
         """Take the first line that is a date and nothing else but its label."""
         for line in lines:
-            match = label.fullmatch(line)
+            match = label.fullmatch(_SPACES.sub(" ", line))
             found = read_date(match[1]) if match else None
             # a bare number of four digits may be anything
             if found and found[1] != "year" and found[0] <= self._captured_on[: len(found[0])]:

@@ -14,7 +14,7 @@ from pipeline.model import canonical
 from pipeline.model.digest import sha256
 from pipeline.model.policy import Workers
 
-# A line of documents holds its text twice; verification reads lines of at most 64 MB.
+# What is read may become several times its size as JSON; `model.document.MAX_LINE` bounds that.
 Bytes = Annotated[
     int, Meta(ge=1_000, le=10_000_000, description="a whole number from 1000 to 10000000")
 ]

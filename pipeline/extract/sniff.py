@@ -6,6 +6,7 @@ stands.
 
 from __future__ import annotations
 
+import codecs
 import re
 
 HTML = "text/html"
@@ -40,21 +41,24 @@ _BINARY_BYTES = bytes([*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20
 _HEAD_BYTES = 1_500
 _HEAD_CHARS = 4_000
 
+_ANY_CASE = re.ASCII | re.IGNORECASE
 _PROLOGUE = re.compile(r"(?:\s+|\ufeff|<!--.*?-->|<\?xml[^>]*>)+", re.DOTALL)
-_SURE_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body|title|frameset)\b", re.IGNORECASE)
+_SURE_HTML = re.compile(
+    r"<(?:!doctype\s+html|html|head|body|title|frameset)(?=[\s/>]|$)", _ANY_CASE
+)
 _LIKELY_HTML = re.compile(
     r"</?(?:a|b|i|p|h[1-6]|br|hr|div|font|table|ul|ol|center|script|style|meta|link|img|pre|base)"
     r"(?=[\s/>])",
-    re.IGNORECASE,
+    _ANY_CASE,
 )
-_ANY_TAG = re.compile(r"<[a-z!/?]", re.IGNORECASE)
-_XHTML_ROOT = re.compile(r"<html[^>]*xmlns", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<[a-z!/?]", _ANY_CASE)
+_XHTML_ROOT = re.compile(r"<html[^>]*xmlns", _ANY_CASE)
 
 
 def essence(content_type: str | None) -> str | None:
     """Give `type/subtype` of a Content-Type field in lower case, None where it names none."""
     kind = (content_type or "").split(";")[0].strip().lower()
-    return kind if re.fullmatch(r"[\w.+-]{1,80}/[\w.+-]{1,80}", kind) else None
+    return kind if re.fullmatch(r"[\w.+-]{1,80}/[\w.+-]{1,80}", kind, re.ASCII) else None
 
 
 def binary_type(payload: bytes, http: str | None) -> str | None:
@@ -72,6 +76,25 @@ def binary_type(payload: bytes, http: str | None) -> str | None:
     said_text = http is None or http.startswith("text/") or http == XHTML
     allowed = len(head) * 6 // 10 if said_text and b"\x00<" not in head[:2] else 0
     return _BINARY if odd > allowed else None
+
+
+def is_legible(data: bytes) -> bool:
+    """Tell whether bytes, of which nobody knows the coding, read as a text as they are.
+
+    They begin as markup or are UTF-8, and one in a hundred at most is a byte that no text has; of
+    compressed data it is one in ten.
+    """
+    odd = len(data) - len(data.translate(None, _BINARY_BYTES))
+    return odd * 100 <= len(data) and (data.lstrip().startswith(b"<") or _is_utf_8(data))
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        # the last character may have been cut off
+        codecs.getincrementaldecoder("utf-8")().decode(data, final=False)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def text_type(text: str, http: str | None) -> str | None:

@@ -10,14 +10,15 @@ import json
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pipeline.model.document import MAX_LINE
 
 # zlib drops the output of the call that fails, so a call must not take much
 _STEP = 8192
 _OUTPUT = 1 << 20
-_MAX_LINE = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -33,7 +34,6 @@ class DocumentLines:
     path: Path
     count: int = 0
     trouble: str = ""
-    _rest: bytes = field(default=b"", repr=False)
 
     def __iter__(self) -> Iterator[bytes]:
         """Give each whole line without its LF.
@@ -42,14 +42,21 @@ class DocumentLines:
             OSError: the file cannot be opened or read.
 
         """
+        begun: list[bytes] = []  # of the line whose end has not come; joined only when it has
+        size = 0
         for piece in self._inflated():
-            *lines, self._rest = (self._rest + piece if self._rest else piece).split(b"\n")
-            self.count += len(lines)
-            yield from lines
-            if len(self._rest) > _MAX_LINE:
-                self.trouble = f"a line of more than {_MAX_LINE} bytes"
+            end = piece.find(b"\n") + 1
+            size += end or len(piece)
+            if size > MAX_LINE:
+                self.trouble = f"a line of more than {MAX_LINE} bytes"
                 return
-        if self._rest and not self.trouble:
+            begun.append(piece)
+            if end:
+                *lines, rest = b"".join(begun).split(b"\n")
+                begun, size = [rest], len(rest)
+                self.count += len(lines)
+                yield from lines
+        if size and not self.trouble:
             self.trouble = "the last line has no end"
 
     def _inflated(self) -> Iterator[bytes]:

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 SCHEMA = "holdfast/document/1"
+
+MAX_LINE: Final = 64 * 1024 * 1024
+"""Bytes of the longest line of documents, its LF included: none is written longer or read further.
+
+A document holds its text twice, and JSON spells a control character in six bytes: from the largest
+payload that may be read (`[extract] max_document_bytes`) a longer line could be made.
+"""
 
 TextMethod = Literal["trafilatura", "full", "plain", "none"]
 CharsetMethod = Literal[

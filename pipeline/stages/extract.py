@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,15 +25,14 @@ from pipeline.extract.policy import ExtractPolicy
 from pipeline.extract.source import Source
 from pipeline.fixity import manifest
 from pipeline.fixity.documents import DocumentLines
+from pipeline.model import names
 from pipeline.model.layout import Layout
+from pipeline.model.names import Name
 from pipeline.stages import sealing
 from pipeline.stages.extract_report import ExtractReport, Progress, Unread
 from pipeline.stages.extract_source import source_of
 from pipeline.stages.extract_workers import Line, Workers
 
-_LOCK_WAIT_S = 3.0
-_WARC = re.compile(r"warc/(?P<collection>[^/]+)/(?P<name>[^/]+)\.warc\.gz")
-_DOCUMENTS = re.compile(r"extracted/(?P<warc>[^/]+/[^/]+?)(?:\.r(?P<revision>\d{1,6}))?\.jsonl\.gz")
 _GZIP_LEVEL = 6
 _HEAD_ROOM = 512 * 1024  # a block is an HTTP head and chunk framing more than its payload
 
@@ -76,16 +74,16 @@ def extract(
         workers: processes; 0 is one for each core.
         observe: told after each capture.
         now: the time that the ledger gives.
-        interrupted: asked between documents; the file under way is then dropped.
+        interrupted: asked between records; the file under way is then dropped.
 
     Raises:
         ArchiveLocked: another process writes to this archive.
+        IntegrityError: ledger or manifest is damaged; nothing was written.
         StorageError: the disk refused; run it again when there is room.
 
     """
     count = workers or os.cpu_count() or 1
-    with durable.exclusive(layout.lock, _LOCK_WAIT_S), Workers(policy, count) as pool:
-        sealing.recover(layout, now)
+    with sealing.writing(layout, now), Workers(policy, count) as pool:
         run = _Extraction(layout, policy, pool, observe, interrupted, now)
         return run.over(collections, everything=everything)
 
@@ -110,60 +108,67 @@ class _Extraction:
         self._now = now
         self._total = _Account()
         self._files: list[str] = []
+        self._stopped = False  # something was left undone because the operator asked for it
 
     def over(self, collections: Sequence[str], *, everything: bool) -> ExtractReport:
         listed = manifest.read(self._layout.manifest)
         sealed = set(listed.entries) if listed else set()
+        _remove_leftovers(self._layout, collections, sealed)
         revisions = _revisions(sealed)
         todo = [
-            match
+            part.name
             for path in sorted(sealed)
-            if (match := _WARC.fullmatch(path)) and match["collection"] in collections
-            if everything or _stem(match) not in revisions
+            if (part := names.parse(path)) and part.kind == "warc"
+            if part.name.collection in collections
+            if everything or part.name not in revisions
         ]
-        for done, match in enumerate(todo):
-            if self._interrupted():
+        for done, name in enumerate(todo):
+            if self._must_stop():
                 break
-            self._one_warc(match, revisions.get(_stem(match), 0), (done, len(todo)))
+            self._one_warc(name, revisions.get(name, 0), (done, len(todo)))
         return ExtractReport(
             documents=self._total.documents,
             skipped=dict(self._total.skipped),
             anomalies=dict(self._total.anomalies),
             files=tuple(self._files),
             damaged=tuple(self._total.damaged),
-            interrupted=self._interrupted(),
+            interrupted=self._stopped,
         )
 
-    def _one_warc(self, match: re.Match[str], revision: int, position: tuple[int, int]) -> None:
+    def _must_stop(self) -> bool:
+        self._stopped = self._stopped or self._interrupted()
+        return self._stopped
+
+    def _one_warc(self, name: Name, revision: int, position: tuple[int, int]) -> None:
         """Write, compare and seal the documents of one WARC file."""
         account = _Account()
-        target = self._path(match, revision + 1)
-        temporary = target.with_name(target.name + ".tmp")
+        target = self._layout.root / name.documents(revision + 1)
+        temporary = target.with_name(target.name + names.TEMPORARY)
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            digest = self._write(temporary, match, account, position)
-            same = revision > 0 and digest == _content_digest(self._path(match, revision))
-            if same or self._interrupted():
+            digest = self._write(temporary, name, account, position)
+            # what was written decides: whoever asks to stop from here on comes after this file
+            if self._stopped:
+                temporary.unlink()
+                return
+            same = revision > 0 and digest == self._content_digest(name, revision)
+            if same:
                 temporary.unlink()
             else:
                 durable.rename(temporary, target)
         except OSError as error:
             raise StorageError(f"{temporary}: could not be written: {error.strerror}") from error
-        if self._interrupted():
-            return
         self._total.add(account)
         if not same:
-            self._seal(match, target, account)
+            self._seal(name, target, account)
 
-    def _write(
-        self, path: Path, match: re.Match[str], account: _Account, position: tuple[int, int]
-    ) -> str:
+    def _write(self, path: Path, name: Name, account: _Account, position: tuple[int, int]) -> str:
         """Write all documents of one WARC file and give the digest of their lines."""
         digest = hashlib.sha256()
         with path.open("wb") as out:
             # no name and no time in the gzip header: the bytes depend on the documents only
             with gzip.GzipFile("", "wb", _GZIP_LEVEL, out, mtime=0) as lines:
-                for made in self._pool.make(self._sources(match, account)):
+                for made in self._pool.make(self._sources(name, account)):
                     if isinstance(made, Line):
                         lines.write(made.data)
                         digest.update(made.data)
@@ -171,16 +176,16 @@ class _Extraction:
                         account.anomalies.update(made.anomalies)
                     else:
                         account.skipped[made.reason] += 1
-                    self._tell(match, account, position)
+                    self._tell(name, account, position)
             out.flush()
             os.fsync(out.fileno())
         return digest.hexdigest()
 
-    def _sources(self, match: re.Match[str], account: _Account) -> Iterator[Source | Skipped]:
-        warc, limit = match[0], self._policy.max_document_bytes
+    def _sources(self, name: Name, account: _Account) -> Iterator[Source | Skipped]:
+        warc, limit = name.warc, self._policy.max_document_bytes
         try:
             for found in walk(self._layout.root / warc, limit=limit + _HEAD_ROOM):
-                if self._interrupted():
+                if self._must_stop():
                     return
                 if isinstance(found, Damage):
                     account.damaged.append(
@@ -192,17 +197,17 @@ class _Extraction:
                         )
                     )
                     continue
-                source = source_of(found, warc, match["collection"], limit)
+                source = source_of(found, warc, name.collection, limit)
                 if source is not None:
                     yield source
         except OSError as error:
             message = error.strerror or type(error).__name__
             account.damaged.append(Unread(path=warc, offset=None, length=None, message=message))
 
-    def _seal(self, match: re.Match[str], target: Path, account: _Account) -> None:
+    def _seal(self, name: Name, target: Path, account: _Account) -> None:
         detail = {
-            "collection": match["collection"],
-            "warc": match[0],
+            "collection": name.collection,
+            "warc": name.warc,
             "documents": account.documents,
             "skipped": dict(account.skipped),
             "anomalies": dict(account.anomalies),
@@ -220,14 +225,18 @@ class _Extraction:
         )
         self._files.append(self._layout.relative(target))
 
-    def _path(self, match: re.Match[str], revision: int) -> Path:
-        ending = ".jsonl.gz" if revision == 1 else f".r{revision}.jsonl.gz"
-        return self._layout.extracted(match["collection"]) / (match["name"] + ending)
+    def _content_digest(self, name: Name, revision: int) -> str | None:
+        """Give the digest of a revision's uncompressed lines; None where it is not whole."""
+        digest = hashlib.sha256()
+        documents = DocumentLines(self._layout.root / name.documents(revision))
+        for line in documents:
+            digest.update(line + b"\n")
+        return None if documents.trouble else digest.hexdigest()
 
-    def _tell(self, match: re.Match[str], account: _Account, position: tuple[int, int]) -> None:
+    def _tell(self, name: Name, account: _Account, position: tuple[int, int]) -> None:
         self._observe(
             Progress(
-                warc=match["name"],
+                warc=name.name,
                 warcs_done=position[0],
                 warcs=position[1],
                 documents=self._total.documents + account.documents,
@@ -236,25 +245,40 @@ class _Extraction:
         )
 
 
-def _stem(match: re.Match[str]) -> str:
-    return f"{match['collection']}/{match['name']}"
+def _remove_leftovers(layout: Layout, collections: Sequence[str], sealed: set[str]) -> None:
+    """Remove documents that a crash kept from being sealed; they can be made again.
+
+    They are no part of the archive (FORMAT.md), yet `show` and the like would read them. What is
+    not named after a sealed WARC file was not written here, and stays.
+
+    Args:
+        layout: the archive, its ledger and manifest in order: the manifest names all in the ledger.
+        collections: whose files to look at.
+        sealed: the paths in the manifest.
+
+    Raises:
+        StorageError: the disk refused.
+
+    """
+    for collection in collections:
+        folder = layout.extracted(collection)
+        try:
+            for path in sorted(folder.iterdir()) if folder.exists() else ():
+                relative = layout.relative(path)
+                part = names.parse(relative.removesuffix(names.TEMPORARY))
+                if part is None or part.kind != "documents" or part.name.warc not in sealed:
+                    continue
+                if relative not in sealed:
+                    path.unlink()
+        except OSError as error:
+            raise StorageError(f"{folder}: could not be tidied: {error.strerror}") from error
 
 
-def _revisions(sealed: set[str]) -> dict[str, int]:
-    """Give the highest sealed revision of documents for each `<collection>/NAME`."""
-    highest: dict[str, int] = {}
+def _revisions(sealed: set[str]) -> dict[Name, int]:
+    """Give the highest sealed revision of documents for each WARC file that has any."""
+    highest: dict[Name, int] = {}
     for path in sealed:
-        match = _DOCUMENTS.fullmatch(path)
-        if match:
-            revision = int(match["revision"] or 1)
-            highest[match["warc"]] = max(revision, highest.get(match["warc"], 0))
+        part = names.parse(path)
+        if part is not None and part.kind == "documents":
+            highest[part.name] = max(part.revision, highest.get(part.name, 0))
     return highest
-
-
-def _content_digest(path: Path) -> str | None:
-    """Give the digest of a file's uncompressed lines; None where it is not whole."""
-    digest = hashlib.sha256()
-    documents = DocumentLines(path)
-    for line in documents:
-        digest.update(line + b"\n")
-    return None if documents.trouble else digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.archive.reader import Record, bare_uri
 from pipeline.extract.extractor import Skipped, skipped
+from pipeline.extract.sniff import is_legible
 from pipeline.extract.source import Source
 from pipeline.model.content import decode_content
 from pipeline.model.document import Anomaly, Provenance
@@ -14,6 +15,7 @@ _PROBLEMS = {
     "content-encoding-broken": "what could be decoded was read",
     "content-encoding-unsupported": "the coding is not known; the bytes were read as they are",
 }
+_CODING_PROBLEMS = ("content-encoding-broken", "content-encoding-unsupported")
 
 
 def source_of(
@@ -44,6 +46,8 @@ def source_of(
     if reason:
         return Skipped(reason)
     decoded = decode_content(message.payload, message.head, max_bytes)
+    if decoded.problem in _CODING_PROBLEMS and not is_legible(decoded.data):
+        return Skipped(decoded.problem)
     problems = [] if decoded.problem is None else [_problem(decoded.problem)]
     if not record.whole and decoded.problem != "content-too-large":
         problems.append(_problem("content-too-large"))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import multiprocessing
+import os
 import resource
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -21,7 +23,7 @@ from pipeline.extract.extractor import Skipped, extract, unread
 from pipeline.extract.policy import ExtractPolicy
 from pipeline.extract.source import Source
 from pipeline.model import canonical
-from pipeline.model.document import Anomaly, Document
+from pipeline.model.document import MAX_LINE, Anomaly, Document
 
 _AHEAD_PER_WORKER = 3
 
@@ -103,7 +105,8 @@ class Workers:
 
 
 def _prepare() -> None:
-    """Leave Ctrl-C to the parent, and libraries' complaints about odd pages unsaid."""
+    """Leave Ctrl-C to the parent, end with it, and leave libraries' complaints unsaid."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -111,10 +114,24 @@ def _prepare() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, however that was killed: no work comes any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _make(source: Source, policy: ExtractPolicy) -> Made:
     _allow_cpu(policy.max_cpu_s)
     made = extract(source, policy)
-    return made if isinstance(made, Skipped) else _line(made)
+    if isinstance(made, Skipped):
+        return made
+    line = _line(made)
+    if len(line.data) <= MAX_LINE:
+        return line
+    detail = f"{len(line.data)} bytes as a line of JSON; at most {MAX_LINE} are written"
+    return _line(unread(source, policy, Anomaly(code="document-too-large", detail=detail)))
 
 
 def _allow_cpu(seconds: int) -> None:

@@ -74,7 +74,7 @@ def run(
         now=datetime.now(UTC),
         interrupted=interrupted,
     )
-    if interrupted():
+    if extracted.interrupted:
         return RunReport(crawls=crawls, extracted=extracted, verified=None)
     verified = verify(layout, "records", observe, earlier=earlier)
     return RunReport(crawls=crawls, extracted=extracted, verified=verified)

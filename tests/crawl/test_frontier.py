@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.crawl import beat as beat_module
 from pipeline.crawl.beat import LEASE_S, Batch, Grant, Share, Wish
 from pipeline.crawl.frontier import Frontier, Run, peek
+from pipeline.errors import ConfigError, StorageError
 from pipeline.model.target import Discovery, Kind, Outcome, Retry, RobotsAnswer, Target
 
 NOTHING = Wish(held={}, wanted={}, released={})
@@ -248,3 +249,59 @@ def one_turn(
     held = {lease.id: lease.epoch for lease in grant.leases}
     share.beat(batch, (1, 1), (), Wish(held, {}, dict.fromkeys(held, now), more=False), now)
     return seen
+
+
+def test_what_another_worker_settled_after_a_lost_lease_counts_once(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, workers=2)
+    one, two = archive.share(0), archive.share(1)
+    one.plant(["http://a/1"])
+    mine = one.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    theirs = two.beat(Batch(), (1, 0), (), NOTHING, NOW + LEASE_S + 1)
+    for share, grant in ((two, theirs), (one, mine)):
+        (target,) = grant.targets[1]
+        share.beat(Batch(outcomes=[settle(target)]), (1, 1), (), NOTHING, NOW + LEASE_S + 1)
+    assert archive.frontier.counts(archive.run).captured == 1
+    assert archive.frontier.counts(archive.run).waiting == 1
+
+
+def test_the_beat_that_gives_back_the_last_host_says_that_the_run_is_exhausted(
+    archive: Archive,
+) -> None:
+    share = archive.share()
+    share.plant(["http://a/1"])
+    grant = answer(share, share.beat(Batch(), (1, 0), (), NOTHING, NOW))
+    done = Batch(outcomes=[settle(target) for target in grant.targets[1]])
+    last = share.beat(done, (1, 1), (), Wish({1: 1}, {}, {1: NOW}), NOW)
+    assert last.exhausted
+
+
+def test_a_damaged_database_is_told_as_such(archive: Archive) -> None:
+    archive.share().plant([f"http://a/{i}" for i in range(500)])
+    archive.frontier.close()
+    data = bytearray(archive.path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    archive.path.write_bytes(data)
+    with pytest.raises(StorageError, match="move it away"):
+        archive.share().plant(["http://b/"])
+    with pytest.raises(StorageError, match="move it away"):
+        peek(archive.path)
+
+
+def test_a_database_of_another_version_is_left_alone(archive: Archive) -> None:
+    archive.frontier.close()
+    with sqlite3.connect(archive.path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(ConfigError, match="another version"):
+        Frontier(archive.path)
+    with pytest.raises(ConfigError, match="another version"):
+        peek(archive.path)
+
+
+def test_peek_works_where_nothing_can_be_written(archive: Archive) -> None:
+    archive.frontier.close()
+    archive.path.parent.chmod(0o555)
+    try:
+        assert len(peek(archive.path)) == 1
+    finally:
+        archive.path.parent.chmod(0o755)

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.extract.environment import environment
 from pipeline.extract.extractor import Skipped, extract, unread
+from pipeline.extract.links import MAX_LINK_CHARS
+from pipeline.extract.markup import repair
 from pipeline.extract.policy import ExtractPolicy
 from pipeline.extract.source import Source
 from pipeline.model import canonical
@@ -129,6 +132,25 @@ def test_links_beyond_the_limit_are_counted(read: Read) -> None:
     assert made["anomalies"] == [{"code": "too-many-links", "detail": "1 references left out"}]
 
 
+@pytest.mark.parametrize("element", ["<a href=%d>", "<img src=x alt='%d'>", "<frame src=x>"])
+def test_a_long_base_does_not_swell_the_links(read: Read, element: str) -> None:
+    """Each short reference becomes a URL of 8 kB: what is kept is bounded in characters."""
+    numbered = element if "%d" in element else element + "<!--%d-->"
+    base = f"http://log.example/{'b' * 8_000}/"
+    page = f"<base href='{base}'>" + "".join(numbered % number for number in range(3_000))
+
+    made = read(page, policy=ExtractPolicy(max_links=1_000_000))
+
+    kept = [*made["links"], *made["frames"]]
+    assert 0 < sum(len(text) for each in kept for text in each.values() if text) <= MAX_LINK_CHARS
+    if element == "<frame src=x>":
+        assert (len(made["links"]), len(made["frames"]), made["anomalies"]) == (1, 1, [])
+    else:
+        assert made["anomalies"] == [
+            {"code": "too-many-links", "detail": f"{3_000 - len(kept)} references left out"}
+        ]
+
+
 def test_problems_found_on_the_way_come_first(read: Read) -> None:
     made = read("<p>Fog.", problems=(Anomaly(code="truncated", detail="length"),))
 
@@ -152,6 +174,32 @@ def test_lone_surrogates_never_reach_the_stored_line(make_source: MakeSource) ->
     assert not isinstance(made, Skipped)
 
     assert json.loads(canonical.line(made.as_json()))["authors"][0]["value"] == "A\ufffdB"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a <tıtle>b",
+        "a <frameſet>b",
+        "a <noframeſ>b</noframeſ>",
+        "<title>a</title> <titleé>b",
+        "<!doctYPE\u212a [x] b",
+    ],
+)
+def test_letters_that_only_look_like_a_tag_are_left_alone(text: str) -> None:
+    """Without re.ASCII, IGNORECASE takes ſ for s, ı for i and the Kelvin sign for k."""
+    made = repair(text)
+
+    assert (made.text, made.flags) == (text, ())
+
+
+def test_what_is_no_tag_in_ascii_makes_no_html(read: Read) -> None:
+    assert read("1 <ſ 2")["media_type"]["sniffed"] == "text/plain"
+
+
+def test_every_library_that_shapes_documents_is_named() -> None:
+    """idna decides how the host of a link is spelled."""
+    assert {"idna", "lxml", "trafilatura", "beautifulsoup4"} <= set(environment())
 
 
 def test_the_digest_of_settings_covers_what_changes_documents_only() -> None:

@@ -6,10 +6,12 @@ import gzip
 import json
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.fixity.documents import Derivations, DocumentLines
+from pipeline.model.document import MAX_LINE
 
 
 def lines(count: int) -> list[bytes]:
@@ -70,6 +72,30 @@ def test_a_last_line_without_end_is_trouble(tmp_path):
     read = DocumentLines(write(tmp_path, gzip.compress(b"a\nb")))
     assert list(read) == [b"a"]
     assert read.trouble
+
+
+@pytest.mark.parametrize(("size", "read"), [(MAX_LINE, True), (MAX_LINE + 1, False)])
+def test_a_line_is_read_up_to_the_limit_and_in_linear_time(tmp_path, size, read):
+    """Whoever makes it quadratic again will wait for this test for minutes."""
+    data = b"first\n" + b"x" * (size - 1) + b"\nlast\n"
+    seen = DocumentLines(write(tmp_path, gzip.compress(data, 1)))
+    assert [len(line) + 1 for line in seen] == ([6, MAX_LINE, 5] if read else [6])
+    assert bool(seen.trouble) is not read
+
+
+def test_a_line_without_end_is_not_gathered_for_ever(tmp_path):
+    seen = DocumentLines(write(tmp_path, gzip.compress(b"a\n" + bytes(2 * MAX_LINE), 1)))
+    assert list(seen) == [b"a"]
+    assert str(MAX_LINE) in seen.trouble
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=20))
+def test_lines_come_out_as_they_went_in(tmp_path_factory, written):
+    members = (gzip.compress(line[:7]) + gzip.compress(line[7:] + b"\n") for line in written)
+    seen = DocumentLines(write(tmp_path_factory.mktemp("lines"), b"".join(members)))
+    assert list(seen) == written
+    assert (seen.count, seen.trouble) == (len(written), "")
 
 
 @settings(max_examples=100, deadline=None)

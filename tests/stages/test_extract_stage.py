@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import subprocess
+import sys
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +18,8 @@ import pytest
 from pipeline.errors import ArchiveLocked, StorageError
 from pipeline.extract.policy import ExtractPolicy
 from pipeline.fixity import manifest
+from pipeline.fixity.documents import DocumentLines
+from pipeline.model.document import MAX_LINE
 from pipeline.model.layout import Layout
 from pipeline.stages import sealing
 from pipeline.stages.extract import extract
@@ -61,8 +65,10 @@ class Archive:
     policy: ExtractPolicy = field(default_factory=ExtractPolicy)
     seen: list[Progress] = field(default_factory=list)
 
-    def seal(self, warc: Warc, name: str = "log-20260102030405-00000-w0") -> Path:
-        path = self.layout.warc("log") / f"{name}.warc.gz"
+    def seal(
+        self, warc: Warc, name: str = "log-20260102030405-00000-w0", collection: str = "log"
+    ) -> Path:
+        path = self.layout.warc(collection) / f"{name}.warc.gz"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"".join(warc.members))
         sealing.enter(self.layout, [path], event_type="capture", detail={}, now=NOW)
@@ -70,7 +76,12 @@ class Archive:
 
     def extract(self, **options: Any) -> ExtractReport:
         settings: dict[str, Any] = {"everything": False, "workers": 2, "now": NOW, **options}
-        return extract(self.layout, self.policy, ["log"], observe=self.seen.append, **settings)
+        names = settings.pop("collections", ["log"])
+        return extract(self.layout, self.policy, names, observe=self.seen.append, **settings)
+
+    def listed(self) -> set[str]:
+        read = manifest.read(self.layout.manifest)
+        return set(read.entries) if read else set()
 
     def documents(self, path: str) -> list[dict[str, Any]]:
         lines = gzip.decompress((self.layout.root / path).read_bytes()).splitlines()
@@ -80,7 +91,7 @@ class Archive:
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     layout = Layout(tmp_path)
-    sealing.create(layout, NOW)
+    sealing.recover(layout, NOW)
     return Archive(layout)
 
 
@@ -186,6 +197,81 @@ def test_a_file_that_was_never_sealed_is_written_again(archive: Archive) -> None
     assert archive.documents(FILE)[0]["title"]["value"] == "t"
 
 
+_KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from pipeline.extract.policy import ExtractPolicy
+from pipeline.model.layout import Layout
+from pipeline.stages import sealing
+from pipeline.stages.extract import extract
+
+sealing.enter = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+extract(
+    Layout(Path(sys.argv[1])), ExtractPolicy(max_links=7), ["log"], everything=True, workers=2,
+    observe=lambda _: None, now=datetime(2026, 2, 3, tzinfo=UTC),
+)
+"""
+
+
+@pytest.mark.parametrize("revision", [1, 2])
+def test_what_a_kill_between_rename_and_seal_left_is_removed(
+    archive: Archive, revision: int
+) -> None:
+    """The worker processes end too: else they would hold the pipe that is read here."""
+    archive.seal(Warc().add(http(PAGE % b"t")))
+    if revision == 2:
+        archive.extract()
+    left = archive.layout.root / (FILE if revision == 1 else FILE.replace(".jsonl", ".r2.jsonl"))
+
+    child = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(archive.layout.root)],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert child.returncode == -9, child.stderr.decode()
+    assert left.exists()
+
+    report = archive.extract()
+
+    assert report.files == ((FILE,) if revision == 1 else ())
+    assert left.exists() is (revision == 1)
+    assert archive.documents(FILE)[0]["title"]["value"] == "t"
+    on_disk = archive.layout.root.glob("extracted/log/*")
+    assert [archive.layout.relative(path) for path in on_disk] == [FILE]
+    assert FILE in archive.listed()
+
+
+def test_leftovers_are_removed_and_what_is_not_ours_is_kept(archive: Archive) -> None:
+    archive.seal(Warc().add(http(PAGE % b"t")))
+    archive.extract()
+    folder = archive.layout.extracted("log")
+    stem = FILE.rpartition("/")[2].removesuffix(".jsonl.gz")
+    ours = [f"{stem}.r3.jsonl.gz", f"{stem}.r2.jsonl.gz.tmp", f"{stem}.jsonl.gz.tmp"]
+    theirs = ["notes.jsonl.gz", "README.txt", ".gitkeep", f"{stem}.csv"]
+    for name in (*ours, *theirs):
+        (folder / name).write_bytes(b"x")
+
+    archive.extract()
+
+    assert {path.name for path in folder.iterdir()} == {f"{stem}.jsonl.gz", *theirs}
+
+
+def test_a_collection_may_be_called_like_a_file(archive: Archive) -> None:
+    name = "news.jsonl-20260102030405-00000-w0"
+    archive.seal(Warc().add(http(PAGE % b"t")), name, "news.jsonl")
+    first = f"extracted/news.jsonl/{name}.jsonl.gz"
+    second = f"extracted/news.jsonl/{name}.r2.jsonl.gz"
+
+    assert archive.extract(collections=["news.jsonl"]).files == (first,)
+    assert archive.extract(collections=["news.jsonl"]).files == ()
+    archive.policy = ExtractPolicy(max_links=7)
+    again = archive.extract(collections=["news.jsonl"], everything=True)
+    assert again.files == (second,)
+    assert archive.listed() >= {first, second}
+
+
 def test_all_writes_a_revision_only_where_documents_differ(archive: Archive) -> None:
     archive.seal(Warc().add(http(PAGE % b"t")))
     archive.extract()
@@ -208,7 +294,7 @@ def test_worker_count_does_not_show_in_the_bytes(archive: Archive, tmp_path: Pat
         warc.add(http(PAGE % b"page %d" % number))
     archive.seal(warc)
     other = Archive(Layout(tmp_path / "other"))
-    sealing.create(other.layout, NOW)
+    sealing.recover(other.layout, NOW)
     other.seal(warc)
 
     archive.extract(workers=1)
@@ -322,6 +408,89 @@ def test_an_interruption_leaves_nothing_half_done(archive: Archive) -> None:
     assert archive.extract().documents == 30
 
 
+def test_an_interruption_after_the_rename_still_seals(archive: Archive) -> None:
+    archive.seal(Warc().add(http(PAGE % b"one")))
+    archive.seal(Warc().add(http(PAGE % b"two")), "log-20260102030405-00001-w0")
+
+    report = archive.extract(interrupted=(archive.layout.root / FILE).exists)
+
+    assert (report.exit_code, report.files) == (130, (FILE,))
+    assert {path for path in archive.listed() if path.startswith("extracted/")} == {FILE}
+    assert archive.extract().files == (FILE.replace("00000-w0", "00001-w0"),)
+
+
+def test_an_interruption_that_stopped_nothing_is_none(archive: Archive) -> None:
+    archive.seal(Warc().add(http(PAGE % b"one")))
+
+    report = archive.extract(interrupted=(archive.layout.root / FILE).exists)
+
+    assert (report.exit_code, report.interrupted, report.files) == (0, False, (FILE,))
+
+
+def test_a_document_that_would_be_too_long_a_line_says_so(archive: Archive) -> None:
+    """Each of these control characters is six in JSON, and a document holds its text twice."""
+    archive.seal(
+        Warc().add(http(PAGE % b"t")).add(http(b"log " * 400 + b"\1" * 7_900_000, "text/plain"))
+    )
+
+    report = archive.extract()
+
+    assert report.anomalies == {"document-too-large": 1}
+    documents = archive.documents(FILE)
+    assert [each["text_method"] for each in documents] == ["full", "none"]
+    assert (documents[1]["text"], documents[1]["text_full"]) == ("", "")
+    assert str(MAX_LINE) in documents[1]["anomalies"][0]["detail"]
+    lines = DocumentLines(archive.layout.root / FILE)
+    assert [len(line) < 10_000 for line in lines] == [True, True]
+    assert lines.trouble == ""
+
+
+_NOISE = random.Random(9).randbytes(5_000)
+
+
+@pytest.mark.parametrize(
+    ("coding", "payload", "reason"),
+    [
+        ("br", _NOISE, "content-encoding-unsupported"),
+        ("br", bytes.fromhex("8b01803c703e7803"), "content-encoding-unsupported"),
+        ("zstd", bytes.fromhex("28b52ffd0404210000") + b"<p>x", "content-encoding-unsupported"),
+        ("br, gzip", gzip.compress(_NOISE), "content-encoding-unsupported"),
+        ("gzip", _NOISE, "content-encoding-broken"),
+        ("deflate", _NOISE, "content-encoding-broken"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["text/html", "text/plain"])
+def test_a_coding_that_nobody_undid_gives_no_text(
+    archive: Archive, coding: str, payload: bytes, reason: str, kind: str
+) -> None:
+    archive.seal(Warc().add(http(payload, kind, more=f"Content-Encoding: {coding}\r\n")))
+
+    report = archive.extract()
+
+    assert (report.documents, report.skipped) == (0, {reason: 1})
+
+
+@pytest.mark.parametrize(
+    ("coding", "payload", "title", "code"),
+    [
+        ("utf-8", PAGE % "Nebel für vier".encode(), "Nebel für vier", "unsupported"),
+        ("iso-8859-1", b"\r\n" + PAGE % b"Caf\xe9", "Café", "unsupported"),
+        ("br", PAGE % b"plain", "plain", "unsupported"),
+        ("gzip", PAGE % b"plain", "plain", "broken"),
+        ("gzip", gzip.compress(PAGE % b"cut" + _NOISE.hex().encode())[:-1_000], "cut", "broken"),
+    ],
+)
+def test_a_text_with_a_wrong_label_is_read(
+    archive: Archive, coding: str, payload: bytes, title: str, code: str
+) -> None:
+    archive.seal(Warc().add(http(payload, more=f"Content-Encoding: {coding}\r\n")))
+
+    report = archive.extract()
+
+    assert report.anomalies == {f"content-encoding-{code}": 1}
+    assert archive.documents(FILE)[0]["title"]["value"] == title
+
+
 def test_progress_counts_up(archive: Archive) -> None:
     archive.seal(Warc().add(http(PAGE % b"a")).add(http(b"", status="404 x")))
 
@@ -334,7 +503,7 @@ def test_progress_counts_up(archive: Archive) -> None:
 def test_another_writer_keeps_extraction_out(archive: Archive, monkeypatch: Any) -> None:
     from pipeline import durable
 
-    monkeypatch.setattr("pipeline.stages.extract._LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr("pipeline.stages.sealing.LOCK_WAIT_S", 0.0)
     with durable.exclusive(archive.layout.lock, 0.0), pytest.raises(ArchiveLocked):
         archive.extract()
 
