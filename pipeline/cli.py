@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import click
 
 from pipeline import __version__
-from pipeline.display import Display
+from pipeline.display import Display, say
 from pipeline.errors import HoldfastError, StorageError
 from pipeline.model.layout import Layout
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from pipeline.stages.verify_file import Level
 
 INTERRUPTED = 130
+
+_STOPPING = b"Stopping: finishing what is in flight. Press Ctrl-C again to end at once.\n"
 
 
 @dataclass
@@ -64,7 +68,15 @@ class Session:
 
     def print(self, report: Any, text: Callable[[], str]) -> NoReturn:
         """Print a report as JSON or as text, and end with its exit code."""
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False) if self.as_json else text())
+        # what the output cannot spell must still be JSON
+        unicode = sys.stdout is None or sys.stdout.encoding.lower().startswith("utf")
+        try:
+            click.echo(
+                json.dumps(report.as_json(), ensure_ascii=not unicode) if self.as_json else text()
+            )
+        except BrokenPipeError:
+            # the reader has seen enough; what is still in the buffer has to go somewhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(report.exit_code)
 
     def listen(self) -> None:
@@ -76,11 +88,11 @@ class Session:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
-        if not self.quiet:
-            click.echo(
-                "Stopping: finishing what is in flight. Press Ctrl-C again to end at once.",
-                err=True,
-            )
+        # None where it was closed: its number may be a WARC file's now
+        if not self.quiet and sys.stderr is not None:
+            # not with its own write, which the signal may have come into the middle of
+            with suppress(OSError):
+                os.write(sys.stderr.fileno(), _STOPPING)
 
 
 class _InOrder(click.Group):
@@ -184,7 +196,7 @@ def crawl(
     config, chosen = session.config(), session.collections(collections)
     from pipeline.stages.crawl import CrawlOptions
     from pipeline.stages.crawl import crawl as stage
-    from pipeline.stages.summary import CrawlSummary
+    from pipeline.stages.crawl_report import CrawlSummary
 
     session.listen()
     options = CrawlOptions(workers=workers, delay_s=delay)
@@ -304,26 +316,23 @@ def status(session: Session) -> None:
 
 def main() -> NoReturn:
     """Run the command; every error of ours becomes one message and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(standalone_mode=False)
         sys.exit(0)
     except HoldfastError as error:
-        click.echo(f"holdfast: {error}", err=True)
+        say(f"holdfast: {error}")
         sys.exit(error.exit_code)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except BrokenPipeError:
-        # the reader of our output has gone; the shell's convention is to end quietly
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         where = error.filename or "a file"
-        click.echo(
-            f"holdfast: {where}: {error.strerror or error}; see to it, then try again", err=True
-        )
+        say(f"holdfast: {where}: {error.strerror or error}; see to it, then try again")
         sys.exit(StorageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

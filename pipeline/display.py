@@ -9,16 +9,28 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 import click
+
+from pipeline.model.wording import printable
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 _PLAIN_EVERY_S = 10.0
 _VERBOSE_EVERY_S = 1.0
+
+
+def say(message: str) -> None:
+    """Print a message on standard error, whoever wrote the words that it quotes.
+
+    Where nobody reads standard error any more nothing is said: that must not end a crawl.
+    """
+    with suppress(BrokenPipeError):
+        click.echo(printable(message), err=True)
 
 
 class Progress(Protocol):
@@ -38,9 +50,10 @@ class Display:
     """
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        self._quiet = quiet
+        # None where the caller closed it
+        self._quiet = quiet or sys.stderr is None
         self._every_s = _VERBOSE_EVERY_S if verbose else _PLAIN_EVERY_S
-        self._plain = verbose or not sys.stderr.isatty()
+        self._plain = verbose or self._quiet or not sys.stderr.isatty()
         self._live: Live | None = None
         self._last = time.monotonic()
 
@@ -66,7 +79,7 @@ class Display:
             self._show(facts)
         elif time.monotonic() - self._last >= self._every_s:
             self._last = time.monotonic()
-            click.echo(_plain(facts), err=True)
+            say(_plain(facts))
 
     def _show(self, facts: Sequence[tuple[str, str]]) -> None:
         # rich costs a tenth of a second to load; only a terminal needs it

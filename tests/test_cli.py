@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +158,72 @@ def test_help_and_verify_load_no_library_they_do_not_need() -> None:
 def test_json_is_one_object_on_standard_output_and_the_story_is_elsewhere(filled: Any) -> None:
     done = filled.run("--json", "status")
     assert isinstance(json.loads(done.stdout), dict) and done.stdout.count("\n") == 1
+
+
+def test_output_that_nobody_reads_keeps_the_exit_code_and_says_nothing(filled: Any) -> None:
+    (warc,) = filled.root.glob("warc/*/*.warc.gz")
+    for expected in (0, 4):
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run(
+            filled.command("verify"), stdout=write, stderr=subprocess.PIPE, check=False
+        )
+        os.close(write)
+        assert (done.returncode, done.stderr) == (expected, b"")
+        warc.write_bytes(warc.read_bytes()[:-1])
+
+
+def test_errors_that_nobody_reads_keep_their_exit_code(archive: Any) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(archive.command("crawl", "nothing"), stderr=write, check=False)
+    os.close(write)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_any_text_can_be_printed_in_any_encoding(
+    archive: Any, site: Any, monkeypatch: Any, encoding: str
+) -> None:
+    words = "caf\u00e9 \u4e2d\u6587 \U0001f41f"
+    site.add("/", f"<meta charset=utf-8><title>{words}</title><p>{words} and some more words")
+    archive.collection("c", f"{site.address}/\n")
+    archive.json("run")
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    for words_ in (["show", f"{site.address}/"], ["show", "--text", f"{site.address}/"]):
+        done = subprocess.run(archive.command(*words_), capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"and some more words" in done.stdout
+    done = subprocess.run(
+        archive.command("--json", "show", f"{site.address}/"), capture_output=True, check=True
+    )
+    assert words in json.loads(done.stdout)["document"]["text"]
+
+
+def test_errors_do_not_carry_controls_to_the_terminal(archive: Any) -> None:
+    done = archive.run("show", "mailto:\x1b]0;owned\x07\u202egnp")
+    assert done.returncode == 2 and not set(done.stderr) & set("\x1b\x07\u202e")
+
+
+def test_show_of_a_time_that_is_none_is_a_usage_error(filled: Any) -> None:
+    done = filled.run("show", f"{filled.address}/two.html@202413")
+    assert done.returncode == 2 and "YYYY" in done.stderr
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2> >(exec true)"])
+def test_an_interruption_needs_no_standard_error(archive: Any, site: Any, stderr: str) -> None:
+    site.link_chain(50, delay_s=0.05)
+    archive.collection("c", f"{site.address}/\n")
+    verb = archive.command("crawl", "--workers", "1")
+    crawl = subprocess.Popen(
+        ["bash", "-c", f'exec "$@" {stderr}', "-", *verb],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while len(site.asked()) < 3 and crawl.poll() is None:
+        time.sleep(0.02)
+    crawl.send_signal(signal.SIGINT)
+    crawl.communicate(timeout=60)
+    assert crawl.returncode == 130
+    assert archive.run("crawl").returncode == 0
+    archive.assert_sound()

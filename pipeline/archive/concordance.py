@@ -16,7 +16,6 @@ from pipeline.archive.index import BadLine, member_line, members_in, parse_captu
 from pipeline.archive.validator import MAX_FINDINGS, Inspection, inspect
 from pipeline.model.finding import Finding
 from pipeline.model.records import Capture, Member
-from pipeline.model.rules import MEANING
 
 # E204 record id used twice, E207 and E208 reference to a record that is not there
 _CONSEQUENCES = ("E204", "E207", "E208")
@@ -136,7 +135,7 @@ def _explain(
     changed = {member.offset for member in compared.changed}
     for member in compared.changed:
         known = inner.get(member.offset)
-        finding = known or _finding("E405", name, "its bytes are not those that were sealed")
+        finding = known or Finding.of("E405", name, "its bytes are not those that were sealed")
         yield replace(
             finding, offset=member.offset, length=member.length, record_id=member.record_id
         )
@@ -144,10 +143,11 @@ def _explain(
         first = compared.moved[0]
         count = len(compared.moved)
         detail = f"{count} intact members lie elsewhere, from {first.record_id} on"
-        yield _finding("E405", name, detail)
+        yield Finding.of("E405", name, detail)
     for member in compared.added:
-        yield replace(
-            _finding("E406", name, ""),
+        yield Finding.of(
+            "E406",
+            name,
             offset=member.offset,
             length=member.length,
             record_id=member.record_id,
@@ -159,8 +159,3 @@ def _explain(
         follows = finding.code in _CONSEQUENCES and finding.offset in intact
         if finding.offset not in changed and not follows:
             yield finding
-
-
-def _finding(code: str, name: str, detail: str) -> Finding:
-    message = f"{MEANING[code]}: {detail}" if detail else MEANING[code]
-    return Finding(code=code, severity="error", path=name, message=message)

@@ -7,20 +7,22 @@ URL by bisection. Lines are built by hand because an archive has millions; they 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from json.encoder import encode_basestring as _quote
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.model.names import CDXJ
 from pipeline.model.records import Capture, Member
 from pipeline.model.surt import surt
 
-MEMBERS_SUFFIX = ".members.jsonl"
-CDXJ_SUFFIX = ".cdxj"
-WARC_SUFFIX = ".warc.gz"
+CDXJ_SUFFIX = CDXJ
 
 _MAX_LINE = 512 * 1024
 _BLOCK = 4096
+_TIMESTAMP = re.compile(r"(?!0000)[0-9]{4}(?:0[1-9]|1[0-2])[0-9]{8}")
 
 
 class BadLine(Exception):  # noqa: N818 - a message inside the package, never an error shown
@@ -75,16 +77,6 @@ def members_in(path: Path) -> Iterator[Member]:
                 raise BadLine(f"line {number}: {bad}") from None
 
 
-def tiling_fault(members: Iterable[Member], size: int) -> int | None:
-    """Give the offset of the first gap or overlap of members in a file of `size` bytes."""
-    end = 0
-    for member in members:
-        if member.offset != end or member.length <= 0:
-            return end
-        end += member.length
-    return None if end == size else end
-
-
 def capture_line(capture: Capture) -> bytes:
     """Write one line of NAME.cdxj."""
     digest = f'"digest":{_quote(capture.digest)},' if capture.digest else ""
@@ -108,7 +100,7 @@ def parse_capture(line: bytes) -> Capture:
         found = _json_object(line[len(key.encode()) + len(timestamp) + 2 :])
         return Capture(
             key=key,
-            timestamp=timestamp,
+            timestamp=_timestamp(timestamp),
             url=_text(found["url"]),
             mime=_text(found.get("mime", "unk")),
             status=_text(found["status"]) if "status" in found else None,
@@ -121,27 +113,23 @@ def parse_capture(line: bytes) -> Capture:
         raise BadLine("not a line of a cdxj index") from None
 
 
-def find_captures(folder: Path, url: str) -> Iterator[tuple[Path, Capture]]:
-    """Give the captures of `url` in every index under `folder`, with the index that names them.
+def find_captures(path: Path, url: str) -> Iterator[Capture]:
+    """Give the captures in the index at `path` that have the key of `url`.
 
-    Lines that cannot be read are passed over; verification reports them.
+    Keys ignore case and more, so a capture may be of another URL. Lines that cannot be read are
+    passed over; verification reports them.
 
     Raises:
-        OSError: an index cannot be read.
+        OSError: the index cannot be read.
 
     """
     prefix = surt(url).encode() + b" "
-    for path in sorted(folder.rglob("*" + CDXJ_SUFFIX)):
-        if path.is_symlink() or not path.is_file():
-            continue
-        with path.open("rb") as index:
-            for line in _lines_from(index, prefix):
-                if not line.startswith(prefix):
-                    break
-                try:
-                    yield path, parse_capture(line)
-                except BadLine:
-                    continue
+    with path.open("rb") as index:
+        for line in _lines_from(index, prefix):
+            if not line.startswith(prefix):
+                break
+            with suppress(BadLine):
+                yield parse_capture(line)
 
 
 def _lines_from(index: BinaryIO, wanted: bytes) -> Iterator[bytes]:
@@ -172,6 +160,12 @@ def _json_object(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not an object")
     return value
+
+
+def _timestamp(text: str) -> str:
+    if not _TIMESTAMP.fullmatch(text):
+        raise ValueError("not YYYYMMDDhhmmss")
+    return text
 
 
 def _text(value: object) -> str:

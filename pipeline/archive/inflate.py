@@ -33,14 +33,16 @@ class BadMember(Exception):  # noqa: N818 - a message inside this package, never
     """The bytes are no sound member; the reader turns this into a `Damage` value.
 
     Attributes:
+        code: the rule that is broken (docs/findings.md).
+        detail: how, where that helps.
         end: where the member ends in the file, if that is known in spite of the fault.
 
     """
 
-    def __init__(self, code: str, message: str, end: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, detail: str = "", end: int | None = None) -> None:
+        super().__init__(code, detail)
         self.code = code
-        self.message = message
+        self.detail = detail
         self.end = end
 
 
@@ -52,12 +54,12 @@ class Window:
 
     """
 
-    def __init__(self, descriptor: int, *, digesting: bool) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.size = os.fstat(descriptor).st_size
         self._descriptor = descriptor
         self._start = 0
         self._data = memoryview(b"")
-        self._digest = hashlib.sha256() if digesting else None
+        self._digest = hashlib.sha256()
         self._digested = 0
 
     def view(self, offset: int, size: int) -> memoryview:
@@ -71,7 +73,6 @@ class Window:
 
     def sha256(self) -> str:
         """Give the hex digest of the whole file, reading what has not been read yet."""
-        assert self._digest is not None
         self._digest_up_to(self.size)
         return self._digest.hexdigest()
 
@@ -82,14 +83,14 @@ class Window:
         self._feed_digest(offset, self._data)
 
     def _digest_up_to(self, offset: int) -> None:
-        while self._digest is not None and self._digested < offset:
+        while self._digested < offset:
             data = self._pread(self._digested, offset)
             if not data:
                 return
             self._feed_digest(self._digested, memoryview(data))
 
     def _feed_digest(self, offset: int, data: memoryview) -> None:
-        if self._digest is not None and offset + len(data) > self._digested:
+        if offset + len(data) > self._digested:
             self._digest.update(data[self._digested - offset :])
             self._digested = offset + len(data)
 
@@ -144,7 +145,7 @@ class Inflater:
 
         """
         if not self.plain and bytes(self._window.view(self.position, len(_MAGIC))) != _MAGIC:
-            raise BadMember("E101", "no gzip member begins here")
+            raise BadMember("E101")
         return self.read(limit, _FIRST_STEP)
 
     def sha256(self) -> str:
@@ -155,7 +156,7 @@ class Inflater:
         stream = self._inflate
         piece = self._tail or self._window.view(self.position, step)
         if not piece:
-            raise BadMember("E104", "the file ends inside this gzip member")
+            raise BadMember("E104")
         try:
             content: bytes = stream.decompress(piece, limit)
         except inflate_error as error:
@@ -174,8 +175,8 @@ class Inflater:
 def _bad_data(error: Exception) -> BadMember:
     text = str(error)
     if "incorrect data check" in text or "incorrect length check" in text:
-        return BadMember("E103", "the content does not match the gzip member's checksum")
-    return BadMember("E102", f"the compressed data is damaged ({text.rpartition(': ')[2]})")
+        return BadMember("E103")
+    return BadMember("E102", text.rpartition(": ")[2])
 
 
 class Search:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from pipeline.archive.inflate import BadMember, Inflater, Search, Window
+from pipeline.model.rules import explain
 
 BLOCK_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a block that are kept in memory unless the caller wants another limit."""
@@ -68,6 +69,8 @@ class Fields(NamedTuple):
         first: the first value of each field, by its name in lower case.
         repeated: fields that came again: name in lower case and value, in order.
         utf8: the header is UTF-8 (WARC 1.1 §4); where it is not, it was read as ISO-8859-1.
+        folded: a value goes on in a line that begins with a blank (WARC 1.1 §4, LWS); the line
+            break was read as one blank.
 
     """
 
@@ -75,6 +78,7 @@ class Fields(NamedTuple):
     first: Mapping[str, str]
     repeated: tuple[tuple[str, str], ...]
     utf8: bool
+    folded: bool = False
 
 
 class Record(NamedTuple):
@@ -119,6 +123,7 @@ class Damage:
 
     Attributes:
         code: the rule that is broken (docs/findings.md).
+        detail: how, where that helps.
         record_id: the record's URI without angle brackets, where the member's checksum holds and
             its header could be read.
 
@@ -127,8 +132,13 @@ class Damage:
     offset: int
     length: int
     code: str
-    message: str
+    detail: str = ""
     record_id: str | None = None
+
+    @property
+    def message(self) -> str:
+        """Say in one line what is wrong."""
+        return explain(self.code, self.detail)
 
 
 OpenSink = Callable[[Fields], Sink | None]
@@ -177,7 +187,7 @@ class Walk:
 
         """
         with self._path.open("rb", buffering=0) as handle:
-            window = Window(handle.fileno(), digesting=True)
+            window = Window(handle.fileno())
             search = Search(window, b"WARC/", self._hints)
             self.size = window.size
             offset = 0
@@ -192,39 +202,9 @@ class Walk:
             self.sha256 = window.sha256()
 
 
-def walk(
-    path: Path, *, limit: int = BLOCK_LIMIT, hints: Sequence[int] = ()
-) -> Iterator[Record | Damage]:
+def walk(path: Path, *, limit: int = BLOCK_LIMIT) -> Iterator[Record | Damage]:
     """Give every record of a `.warc.gz` file, and every damage, in file order (see `Walk`)."""
-    return iter(Walk(path, limit=limit, hints=hints))
-
-
-def read_record(
-    path: Path, offset: int, length: int, limit: int, sink: Sink | None = None
-) -> Record | Damage:
-    """Read the one record whose member lies at `offset`.
-
-    A block of more than `limit` bytes goes to `sink`, and its beginning is in the record.
-
-    Raises:
-        OSError: the file cannot be opened or read.
-
-    """
-    with path.open("rb", buffering=0) as handle:
-        window = Window(handle.fileno(), digesting=False)
-        try:
-            found = _read(window, offset, limit, lambda _fields: sink)
-        except BadMember as bad:
-            return _damage(bad, offset, length)
-        if found.length != length:
-            return Damage(
-                offset=offset,
-                length=length,
-                code="E105",
-                message=f"the index says {length} bytes, the member has {found.length}",
-                record_id=bare_uri(found.get("warc-record-id")),
-            )
-        return found
+    return iter(Walk(path, limit=limit))
 
 
 def bare_uri(value: str | None) -> str | None:
@@ -237,8 +217,8 @@ def bare_uri(value: str | None) -> str | None:
 class _BadRecord(BadMember):
     """The gzip member is sound, the record in it is not."""
 
-    def __init__(self, code: str, message: str, end: int | None, fields: Fields) -> None:
-        super().__init__(code, message, end)
+    def __init__(self, code: str, detail: str, end: int | None, fields: Fields) -> None:
+        super().__init__(code, detail, end)
         self.record_id = bare_uri(fields.first.get("warc-record-id"))
 
 
@@ -247,7 +227,7 @@ def _damage(bad: BadMember, offset: int, length: int) -> Damage:
         offset=offset,
         length=length,
         code=bad.code,
-        message=bad.message,
+        detail=bad.detail,
         record_id=bad.record_id if isinstance(bad, _BadRecord) else None,
     )
 
@@ -289,15 +269,16 @@ def _head(content: bytes, end: int | None) -> tuple[Fields, int]:
         text, utf8 = head.decode("latin-1"), False
     version, *lines = text.split("\r\n")
     if version not in _VERSIONS:
-        raise BadMember("E110", f"the record begins with {version[:40]!r}, not WARC/1.1", end)
+        raise BadMember("E110", f"it begins with {version[:40]!r}", end)
     if not text.count("\n") == text.count("\r") == len(lines):
-        raise BadMember("E112", "a bare CR or LF in the record's header", end)
+        raise BadMember("E112", "a bare CR or LF", end)
     start = blank + len(_END)
     usual = _usual_fields(text, lines)
     if usual is not None:
         return Fields(version, usual, (), utf8), start
-    first, repeated = _any_fields(lines, end)
-    return Fields(version, first, repeated, utf8), start
+    unfolded = _unfolded(lines)
+    first, repeated = _any_fields(unfolded, end)
+    return Fields(version, first, repeated, utf8, folded=len(unfolded) < len(lines)), start
 
 
 def _usual_fields(text: str, lines: list[str]) -> dict[str, str] | None:
@@ -311,6 +292,17 @@ def _usual_fields(text: str, lines: list[str]) -> dict[str, str] | None:
     return first if len(first) == len(lines) else None
 
 
+def _unfolded(lines: list[str]) -> list[str]:
+    """Join each line that begins with a blank to the field before it (WARC 1.1 §4, LWS)."""
+    fields: list[list[str]] = []
+    for line in lines:
+        if fields and line[:1] in (" ", "\t"):
+            fields[-1].append(line.strip(" \t"))
+        else:
+            fields.append([line])
+    return [" ".join(parts) for parts in fields]
+
+
 def _any_fields(
     lines: list[str], end: int | None
 ) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
@@ -320,7 +312,7 @@ def _any_fields(
     for line in lines:
         written, colon, value = line.partition(":")
         if not colon or not _NAME.fullmatch(written):
-            raise BadMember("E112", f"not a header field: {line[:80]!r}", end)
+            raise BadMember("E112", f"{line[:80]!r}", end)
         name = written.lower()
         if name in first:
             repeated.append((name, value.strip(" \t")))
@@ -333,16 +325,16 @@ def _no_head(content: bytes) -> str:
     if not content:
         return "the gzip member is empty"
     if len(content) > MAX_HEAD:
-        return f"the record's header does not end within {MAX_HEAD} bytes"
-    return "the record's header does not end"
+        return f"it does not end within {MAX_HEAD} bytes"
+    return "it does not end"
 
 
 def _content_length(fields: Fields, end: int | None) -> int:
     value = fields.first.get("content-length")
     if value is None or not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
-        raise _BadRecord("E113", f"Content-Length is {value!r}, not a number", end, fields)
+        raise _BadRecord("E113", f"it is {value!r}", end, fields)
     if fields.repeated and any(name == "content-length" for name, _ in fields.repeated):
-        raise _BadRecord("E113", "Content-Length is there twice", end, fields)
+        raise _BadRecord("E113", "it is there twice", end, fields)
     return int(value)
 
 
@@ -352,12 +344,10 @@ def _expect_end(content: bytes, block_end: int, fields: Fields, end: int | None)
         return
     if len(content) < block_end:
         missing = block_end - len(content)
-        raise _BadRecord(
-            "E114", f"Content-Length promises {missing} bytes more than there are", end, fields
-        )
+        raise _BadRecord("E114", f"{missing} bytes are missing", end, fields)
     if content.startswith(_END, block_end):
-        raise _BadRecord("E116", "something follows the record in its gzip member", end, fields)
-    raise _BadRecord("E115", "the block is not followed by CRLF CRLF", end, fields)
+        raise _BadRecord("E116", "", end, fields)
+    raise _BadRecord("E115", "", end, fields)
 
 
 def _drain(

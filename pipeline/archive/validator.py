@@ -19,7 +19,6 @@ from pipeline.archive.reader import Damage, Record, Walk, bare_uri
 from pipeline.model.finding import Finding
 from pipeline.model.http import Head
 from pipeline.model.records import Capture, Member
-from pipeline.model.rules import MEANING
 from pipeline.model.surt import surt
 
 MAX_FINDINGS: Final = 1000
@@ -51,7 +50,7 @@ _STANDARD = frozenset(
 )
 _RECORD_ID = re.compile(r"<[A-Za-z][A-Za-z0-9+.-]*:[^\s<>]+>")
 _DATE = re.compile(
-    r"[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01])"
+    r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01])"
     r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?)?Z)?)?)?"
 )
 _HAS_TARGET = ("response", "resource", "request", "revisit", "conversion", "continuation")
@@ -145,7 +144,7 @@ class _Inspector:
 
     def damage(self, damage: Damage) -> None:
         self._damaged = True
-        self._add(damage.code, damage.message, damage.offset, damage.length, damage.record_id)
+        self._add(damage.code, damage.detail, damage.offset, damage.length, damage.record_id)
 
     def record(self, record: Record) -> None:
         """Hold one sound record to all rules and derive its lines in the sidecars."""
@@ -176,7 +175,8 @@ class _Inspector:
                 payload_digest=first.get("warc-payload-digest"),
             )
         )
-        if uri and kind in ("response", "revisit"):
+        # an index is sorted by time: what has none cannot be found in it
+        if uri and kind in ("response", "revisit") and _DATE.fullmatch(date):
             capture = self._capture(record, kind, uri, date, judged.head)
             self._index.append(capture_line(capture))
 
@@ -186,7 +186,7 @@ class _Inspector:
             if target not in self._ids:
                 self._report(code, record, target)
         if self._silenced:
-            self._findings.append(self._finding("E199", f"{self._silenced} more findings"))
+            self._findings.append(Finding.of("E199", self._path, f"{self._silenced} more"))
         return Inspection(
             size=walk.size,
             sha256=walk.sha256,
@@ -202,6 +202,8 @@ class _Inspector:
             self._report("W102", record)
         if fields.version != "WARC/1.1":
             self._report("W110", record)
+        if fields.folded:
+            self._report("W111", record)
         if not fields.utf8:
             self._report("W112", record)
         for name, _ in fields.repeated:
@@ -275,7 +277,7 @@ class _Inspector:
             self._report(code, record, record.get("warc-payload-digest") or "")
         truncated = record.fields.first.get("warc-truncated")
         if truncated is not None and truncated not in _TRUNCATED:
-            self._report("E210", record, truncated)
+            self._report("W210", record, truncated)
         if not judged.complete and truncated is None:
             self._report("E209", record)
         if kind == "revisit":
@@ -300,33 +302,17 @@ class _Inspector:
         )
 
     def _report(self, code: str, record: Record, detail: str = "") -> None:
-        message = MEANING[code] + (f": {detail[:200]}" if detail else "")
         record_id = bare_uri(record.get("warc-record-id"))
-        self._add(code, message, record.offset, record.length, record_id)
+        self._add(code, detail[:200], record.offset, record.length, record_id)
 
-    def _add(self, code: str, message: str, offset: int, length: int, record: str | None) -> None:
-        if len(self._findings) < MAX_FINDINGS:
-            self._findings.append(self._finding(code, message, offset, length, record))
-        else:
+    def _add(self, code: str, detail: str, offset: int, length: int, record_id: str | None) -> None:
+        if len(self._findings) >= MAX_FINDINGS:
             self._silenced += 1
-
-    def _finding(
-        self,
-        code: str,
-        message: str,
-        offset: int | None = None,
-        length: int | None = None,
-        record_id: str | None = None,
-    ) -> Finding:
-        return Finding(
-            code=code,
-            severity="warning" if code.startswith("W") else "error",
-            path=self._path,
-            message=message,
-            offset=offset,
-            length=length,
-            record_id=record_id,
+            return
+        found = Finding.of(
+            code, self._path, detail, offset=offset, length=length, record_id=record_id
         )
+        self._findings.append(found)
 
 
 def _mime(head: Head | None) -> str:

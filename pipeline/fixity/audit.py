@@ -14,10 +14,13 @@ from pipeline.fixity.ledger import NAME as LEDGER
 from pipeline.fixity.ledger import Ledger
 from pipeline.fixity.manifest import NAME as MANIFEST
 from pipeline.fixity.manifest import Manifest
-from pipeline.model.finding import Finding, Severity
-from pipeline.model.rules import MEANING
+from pipeline.model.finding import Finding
+from pipeline.model.names import OPEN
 
 Trouble = Literal["missing", "not-plain", "denied", "unreadable"]
+
+CREATION = "creation"
+"""Type of the first event of every ledger (FORMAT.md §8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,53 +58,62 @@ def accounts(manifest: Manifest | None, ledger: Ledger | None) -> Iterator[Findi
     listed = manifest.entries if manifest else {}
     sealed = ledger.objects if ledger else {}
     if manifest is None and sealed:
-        yield _finding("E414", MANIFEST, "write it again from the ledger: holdfast crawl does")
+        yield Finding.of("E414", MANIFEST, "write it again from the ledger: holdfast crawl does")
         return
     if ledger is None and listed:
-        yield _finding("E423", LEDGER, "nothing tells what happened; restore it from a copy")
+        yield Finding.of("E423", LEDGER, "nothing tells what happened; restore it from a copy")
         return
     behind = sealed.keys() - listed.keys()
     # the ledger is written first, so a crash between the two leaves exactly this
     interrupted = ledger is not None and behind and behind <= ledger.last
     for path in sorted(behind):
-        yield _finding(
+        yield Finding.of(
             "W413" if interrupted else "E413", path, "the ledger has it, the manifest not"
         )
     for path in sorted(listed.keys() - sealed.keys()):
-        yield _finding("E413", path, "the manifest has it, the ledger not")
+        yield Finding.of("E413", path, "the manifest has it, the ledger not")
     for path in sorted(listed.keys() & sealed.keys()):
         if listed[path] != sealed[path].sha256:
-            yield _finding("E413", path, "they have different digests")
+            yield Finding.of("E413", path, "they have different digests")
 
 
 def file(expected: Expected, observed: Observed) -> Finding | None:
     """Compare one sealed file with what is there; None where it is as it was sealed."""
     if observed.trouble is not None:
         code = {"missing": "E401", "not-plain": "E404", "denied": "W106", "unreadable": "E106"}
-        return _finding(code[observed.trouble], expected.path, observed.detail)
+        return Finding.of(code[observed.trouble], expected.path, observed.detail)
     if expected.size is not None and observed.size != expected.size:
-        return _finding(
+        return Finding.of(
             "E402", expected.path, f"{expected.size} bytes were sealed, {observed.size} are there"
         )
     if observed.sha256 != expected.sha256:
-        return _finding("E402", expected.path, f"its sha256 is now {observed.sha256}")
+        return Finding.of("E402", expected.path, f"its sha256 is now {observed.sha256}")
     return None
 
 
 def unlisted(paths: Iterable[str]) -> Iterator[Finding]:
     """Name the files that are there and in neither account."""
     for path in sorted(paths):
-        yield _finding(
+        yield Finding.of(
             "E403", path, "from something else, or a run was cut short: holdfast crawl finishes it"
         )
 
 
+def unfinished(paths: Iterable[str]) -> Iterator[Finding]:
+    """Name the files that somebody began to write and nobody writes now."""
+    for path in sorted(paths):
+        detail = "run the verb again that was cut short; then it may be deleted"
+        if path.endswith(OPEN):
+            detail = "nothing protects its captures; holdfast crawl seals what was committed"
+        yield Finding.of("W403", path, detail)
+
+
+def beginning(ledger: Ledger) -> Iterator[Finding]:
+    """Say that the ledger's first event is not the one that every ledger begins with."""
+    if ledger.begins not in ("", CREATION):
+        yield Finding.of("W422", LEDGER, f"its first event is {ledger.begins[:40]!r}")
+
+
 def torn(size: int) -> Finding:
     """Say that the ledger's last line was never finished."""
-    return _finding("W421", LEDGER, f"{size} bytes, which the next writer cuts off")
-
-
-def _finding(code: str, path: str, detail: str) -> Finding:
-    severity: Severity = "warning" if code.startswith("W") else "error"
-    message = f"{MEANING[code]}: {detail}" if detail else MEANING[code]
-    return Finding(code=code, severity=severity, path=path, message=message)
+    return Finding.of("W421", LEDGER, f"{size} bytes, which the next writer cuts off")

@@ -15,8 +15,6 @@ from pathlib import Path
 from pipeline.fixity.audit import Observed, Trouble
 
 FOLDERS = ("warc", "extracted")
-UNFINISHED = (".open", ".tmp")
-"""Endings of files that are being written (FORMAT.md, table of files)."""
 
 _STEP = 1 << 20
 
@@ -68,9 +66,10 @@ def refusal(error: OSError) -> Observed:
 
 
 def files(root: Path) -> Iterator[tuple[str, Observed]]:
-    """Give every name under warc/ and extracted/ that is not being written, and what it is.
+    """Give every name under warc/ and extracted/, and what it is.
 
-    Names that begin with a dot are no files of an archive (FORMAT.md, common rules).
+    Names that begin with a dot are no part of an archive (FORMAT.md, common rules), nor is what
+    lies in a folder of such a name: some file systems keep snapshots there.
     A folder that cannot be listed is given with the trouble that kept it from being listed.
     """
     pending = [folder for folder in FOLDERS if os.path.lexists(root / folder)]
@@ -86,10 +85,12 @@ def files(root: Path) -> Iterator[tuple[str, Observed]]:
             yield folder, refusal(error)
             continue
         for entry in found:
+            if entry.name.startswith("."):
+                continue
             path = f"{folder}/{_printable(entry.name)}"
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{folder}/{entry.name}")
-            elif not entry.name.endswith(UNFINISHED) and not entry.name.startswith("."):
+            else:
                 plain = entry.is_file(follow_symlinks=False)
                 yield path, Observed() if plain else _trouble("not-plain", "no plain file")
 

@@ -21,7 +21,6 @@ from pipeline.fixity import merkle
 from pipeline.fixity.manifest import is_safe
 from pipeline.model import canonical
 from pipeline.model.finding import Finding
-from pipeline.model.rules import MEANING
 
 NAME = "fixity/ledger.jsonl"
 FIRST: Final = "0" * 64
@@ -100,6 +99,7 @@ class Ledger:
     Attributes:
         size: whole lines.
         root: Merkle root over the lines, their LF included (RFC 6962 §2.1).
+        begins: type of the first event, which is to be `creation`; empty where there is none.
         objects: every sealed file by path.
         last: paths that the last event sealed.
         torn: bytes of a last line without LF, which never happened.
@@ -109,6 +109,7 @@ class Ledger:
 
     size: int
     root: bytes
+    begins: str
     objects: Mapping[str, SealedFile]
     last: frozenset[str]
     torn: int
@@ -131,6 +132,7 @@ def read(path: Path) -> Ledger | None:
     return Ledger(
         size=reading.size,
         root=root,
+        begins=reading.begins,
         objects=reading.objects,
         last=frozenset(reading.last),
         torn=reading.torn,
@@ -190,6 +192,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.size = 0
+        self.begins = ""
         self.objects: dict[str, SealedFile] = {}
         self.last: set[str] = set()
         self.torn = 0
@@ -217,6 +220,8 @@ class _Reading:
         if not sound:
             self._fault("E421", "not canonical JSON of an event")
             return
+        if self.size == 0:
+            self.begins = str(value["eventType"])
         if value["seq"] != self.size:
             self._fault("E422", f"seq is {value['seq']!r}")
         if value["previous"] != self._previous:
@@ -230,8 +235,7 @@ class _Reading:
 
     def _fault(self, code: str, detail: str) -> None:
         if len(self.faults) < _MAX_FAULTS:
-            message = f"{MEANING[code]}: line {self.size + 1}: {detail}"
-            self.faults.append(Finding(code=code, severity="error", path=NAME, message=message))
+            self.faults.append(Finding.of(code, NAME, f"line {self.size + 1}: {detail}"))
 
 
 def _files(value: dict[str, Any]) -> list[SealedFile]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pipeline import durable
 from pipeline.model.finding import Finding
-from pipeline.model.rules import MEANING
 
 NAME = "fixity/manifest-sha256.txt"
 
@@ -43,17 +42,19 @@ class Manifest:
         previous = ""
         lines = data.decode("utf-8", "replace").split("\n")
         if lines.pop():
-            faults.append(_fault("E411", "the last line has no line end"))
+            faults.append(Finding.of("E411", NAME, "the last line has no line end"))
         for number, line in enumerate(lines, 1):
             match = _LINE.fullmatch(line)
             if len(faults) >= _MAX_FAULTS:
                 break
             if match is None:
-                faults.append(_fault("E411", f"line {number}: {line[:80]!r}"))
+                faults.append(Finding.of("E411", NAME, f"line {number}: {line[:80]!r}"))
             elif not is_safe(match[2]):
-                faults.append(_fault("E412", f"line {number}: {match[2][:80]!r}"))
+                faults.append(Finding.of("E412", NAME, f"line {number}: {match[2][:80]!r}"))
             elif match[2] <= previous:
-                faults.append(_fault("E411", f"line {number}: not sorted, or there twice"))
+                faults.append(
+                    Finding.of("E411", NAME, f"line {number}: not sorted, or there twice")
+                )
                 entries.setdefault(match[2], match[1])
             else:
                 previous = match[2]
@@ -106,7 +107,3 @@ def write(path: Path, manifest: Manifest) -> None:
 def is_safe(path: str) -> bool:
     """Tell whether `path` may name a sealed file: relative, plain characters, no leading dots."""
     return len(path) <= _MAX_PATH and _ALLOWED.fullmatch(path) is not None
-
-
-def _fault(code: str, detail: str) -> Finding:
-    return Finding(code=code, severity="error", path=NAME, message=f"{MEANING[code]}: {detail}")

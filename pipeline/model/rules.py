@@ -1,7 +1,8 @@
 """The rules that archives are held to: the code of each finding and what it means, in one line.
 
 `E…` is what must not be: the standard is broken, or stored bytes contradict their own records.
-`W…` is what the standard allows and FORMAT.md does not. docs/findings.md says what to do about it.
+`W…` is what the standard allows and FORMAT.md does not, or what is not finished.
+docs/findings.md says what to do about each.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ MEANING: Final[dict[str, str]] = {
     "E102": "compressed data damaged",
     "E103": "content does not match the gzip member's checksum",
     "E104": "file ends inside a gzip member",
-    "E105": "gzip member is not as long as the index says",
     "E106": "file cannot be read: the disk reports an error",
     "E110": "record does not begin with a WARC version",
     "E111": "record's header does not end, or is too long",
@@ -34,7 +34,6 @@ MEANING: Final[dict[str, str]] = {
     "E207": "record refers to a warcinfo that is not in the file",
     "E208": "record refers to a concurrent record that is not in the file",
     "E209": "stored body is not whole and WARC-Truncated does not say so",
-    "E210": "WARC-Truncated has an unknown reason",
     # E3: digests in records (WARC 1.1 §5.8, §5.9)
     "E301": "block does not match its digest",
     "E302": "payload does not match its digest",
@@ -56,10 +55,11 @@ MEANING: Final[dict[str, str]] = {
     "E431": "members.jsonl does not describe the WARC file",
     "E432": "cdxj does not describe the WARC file",
     "E441": "documents cannot be read",
-    # W: allowed by the standard, not by FORMAT.md
+    # W: allowed by the standard, not by FORMAT.md; or not finished
     "W102": "gzip header with flags, name or time",
     "W106": "file may not be read",
     "W110": "WARC/1.0",
+    "W111": "field in a record's header is folded over several lines",
     "W112": "record's header is not UTF-8",
     "W201": "first record is no warcinfo",
     "W202": "record names no warcinfo",
@@ -67,8 +67,16 @@ MEANING: Final[dict[str, str]] = {
     "W204": "record without a block digest",
     "W205": "block without Content-Type",
     "W206": "revisit that does not say what it refers to",
+    "W210": "WARC-Truncated has a reason that WARC 1.1 does not know",
     "W302": "payload digest is over the undecoded body",
+    "W403": "file is not sealed: left over from a process that ended too early",
     "W413": "manifest is behind the ledger by its last event",
-    "W432": "cdxj has keys that this version makes otherwise",
     "W421": "last ledger line was cut short by power loss",
+    "W422": "ledger does not begin with the creation of the archive",
+    "W432": "cdxj has keys that this version makes otherwise",
 }
+
+
+def explain(code: str, detail: str = "") -> str:
+    """Say what `code` means and, where there is more to say, what this case of it is."""
+    return f"{MEANING[code]}: {detail}" if detail else MEANING[code]

@@ -8,6 +8,7 @@ indexes and ours agree. A key is lossy: it never replaces the URL, and it is nev
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -15,7 +16,7 @@ _SPLIT = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.-]*):/{1,3}|(?![A-Za-z][A-Za-z0-9+.-]*:))"  # scheme, or none at all
     r"([^/?#]*)([^?#]*)(?:\?([^#]*))?"
 )
-_AUTHORITY = re.compile(r"(?:.*@)?(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
+_HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 # nothing here is escaped, unescaped or a dot segment
 _SIMPLE_PATH = re.compile(r"(?:/[!$&-+\-:;=@A-Z_a-z~,0-9][!$&-+\-.:;=@A-Z_a-z~,0-9]*)*/?")
 _SIMPLE_QUERY = re.compile(r"[!$&-/:;=?@A-Z_a-z~,0-9]*")
@@ -40,6 +41,10 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _MAX_UNESCAPE = 8
 # the session expressions cost the square of the length; nobody meant a longer one to be read
 _MAX_SESSION = 4096
+# no host name is longer; the cache must not fill with what only looks like one, and IDNA costs the
+# square of a label's length
+_MAX_NAME = 1024
+_IPV4_DIGITS = 10
 
 
 def surt(url: str) -> str:
@@ -53,15 +58,15 @@ def surt(url: str) -> str:
     if parts is None:
         return _escape(url.encode(errors="surrogatepass"), unescaped=False)
     scheme, authority, path, query = parts.groups()
-    key = f"{_host(scheme or 'http', authority)}){_path(path)}"
+    host = _cached_host if len(authority) <= _MAX_NAME else _host
+    key = f"{host(scheme or 'http', authority)}){_path(path)}"
     if query and (query := _query(query)):
         key = f"{key}?{query}"
     return key
 
 
-@lru_cache(maxsize=16384)
 def _host(scheme: str, authority: str) -> str:
-    match = _AUTHORITY.fullmatch(authority)
+    match = _HOST_PORT.fullmatch(authority.rpartition("@")[2])
     host, port = match.groups() if match else (authority, None)
     if host.startswith("["):
         key = _escape(host.strip("[]").lower().encode(errors="surrogatepass"))
@@ -72,18 +77,26 @@ def _host(scheme: str, authority: str) -> str:
     return key
 
 
+_cached_host = lru_cache(maxsize=16384)(_host)
+
+
 def _host_name(host: str) -> str:
     name = _unescape(host.encode(errors="surrogatepass")).decode("utf-8", "replace")
     if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError:  # no domain name; a key is wanted all the same
-            name = _escape(name.encode(), unescaped=True)
+        name = _ascii_name(name)
     name = _DOTS.sub(".", name.lower()).strip(".")
-    if name.isdigit() and int(name[:11]) < 1 << 32:
-        number = int(name)
+    # a whole number is an IPv4 address; Python reads none of more than 4,300 digits
+    digits = name.lstrip("0") or "0"
+    if name.isdigit() and len(digits) <= _IPV4_DIGITS and (number := int(digits)) < 1 << 32:
         return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
     return _escape(_WWW.sub("", name, count=1).encode() if _WWW.match(name) else name.encode())
+
+
+def _ascii_name(name: str) -> str:
+    if len(name) <= _MAX_NAME:
+        with suppress(UnicodeError):
+            return name.encode("idna").decode("ascii")
+    return _escape(name.encode())  # no domain name; a key is wanted all the same
 
 
 def _path(path: str) -> str:

@@ -1,28 +1,31 @@
 """The show verb: the captures of a URL, and the document of the one nearest to a moment.
 
-Reads sealed files only, without the lock, beside a running crawl.
+Reads sealed files only, without the lock, beside a running crawl. What lies in the archive's
+folders and is not in its manifest is never read.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from datetime import date, datetime
 from typing import Any
 
-from pipeline.archive.index import CDXJ_SUFFIX, WARC_SUFFIX, find_captures
+from pipeline.archive.index import find_captures
 from pipeline.errors import ConfigError, IntegrityError
+from pipeline.fixity import disk, ledger, manifest
+from pipeline.fixity.documents import DocumentLines
+from pipeline.model import canonical
 from pipeline.model.layout import Layout
+from pipeline.model.names import Name, parse
 from pipeline.model.records import Capture
 from pipeline.model.url import Rejected, absolute
 from pipeline.model.wording import printable, table
 
 _WITH_TIME = re.compile(r"(?P<url>.+)@(?P<time>[0-9]{4}(?:[0-9]{2}){0,5})")
-_MOST_LINE = 256 * 1024 * 1024
+_EARLIEST = "00000101000000"  # completes a time that says no more than the year
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +33,11 @@ class ShowReport:
     """What the archive holds of one URL.
 
     Attributes:
-        captures: all of them, oldest first; each with the WARC that holds it.
+        captures: all of them, oldest first; each with the WARC that holds it. Only where none is
+            of exactly this URL, those whose key in the index is the same.
         chosen: the one that was asked for.
         document: its document, if it was extracted.
+        facts: what the document says of itself, as names and values.
 
     """
 
@@ -40,6 +45,7 @@ class ShowReport:
     captures: Sequence[tuple[str, Capture]]
     chosen: tuple[str, Capture] | None
     document: dict[str, Any] | None
+    facts: Sequence[tuple[str, str]]
 
     @property
     def exit_code(self) -> int:
@@ -74,11 +80,10 @@ class ShowReport:
             ("payload", capture.digest or "no digest"),
             ("record", f"{warc} at byte {capture.offset}, {capture.length} bytes"),
         ]
-        document = self.document
-        if document is None:
+        if self.document is None:
             rows.append(("document", "none: not text, or not extracted yet (holdfast extract)"))
             return f"{printable(capture.url)}\n{printable(table(rows))}"
-        rows += _facts(document)
+        rows += self.facts
         return f"{printable(capture.url)}\n{printable(table(rows))}\n\n{self.clean_text()}"
 
 
@@ -86,62 +91,107 @@ def show(layout: Layout, asked: str) -> ShowReport:
     """Look up `URL` or `URL@YYYY[MM[DD[hh[mm[ss]]]]]`.
 
     Raises:
-        ConfigError: that is no http or https URL.
+        ConfigError: that is no http or https URL, or no time.
         IntegrityError: the documents of the capture's WARC cannot be read.
 
     """
     timed = _WITH_TIME.fullmatch(asked)
-    url, time = (timed["url"], timed["time"]) if timed else (asked, None)
+    url, time = (timed["url"], _moment(timed["time"])) if timed else (asked, None)
     normal = absolute(url)
     if isinstance(normal, Rejected):
-        raise ConfigError(f"{printable(url)}: not a URL that can be archived: {normal.value}")
-    captures = sorted(
-        (
-            (_warc_of(layout, index), capture)
-            for index, capture in find_captures(layout.root / "warc", normal)
-        ),
-        key=lambda found: (found[1].timestamp, found[0], found[1].offset),
-    )
+        raise ConfigError(f"{url}: not a URL that can be archived: {normal.value}")
+    sealed = _sealed(layout)
+    captures = _captures(layout, sealed, normal)
     chosen = _nearest(captures, time)
+    document = _document(layout, sealed, *chosen) if chosen else None
     return ShowReport(
         url=normal,
-        captures=captures,
-        chosen=chosen,
-        document=_document(layout, *chosen) if chosen else None,
+        captures=[(name.warc, capture) for name, capture in captures],
+        chosen=(chosen[0].warc, chosen[1]) if chosen else None,
+        document=document[0] if document else None,
+        facts=document[1] if document else (),
     )
 
 
-def _warc_of(layout: Layout, index: Path) -> str:
-    return layout.relative(index).removesuffix(CDXJ_SUFFIX) + WARC_SUFFIX
+def _moment(time: str) -> str:
+    """Complete a time that was asked for: a year is its first second."""
+    whole = time + _EARLIEST[len(time) :]
+    try:
+        datetime.strptime(whole, "%Y%m%d%H%M%S")  # noqa: DTZ007 - all times are UTC
+    except ValueError:
+        raise ConfigError(f"@{time}: not a time; give YYYY[MM[DD[hhmmss]]] in UTC") from None
+    return whole
+
+
+def _sealed(layout: Layout) -> Collection[str]:
+    """Give the paths of all sealed files, from the ledger where the manifest is gone."""
+    listed = manifest.read(layout.manifest)
+    if listed is not None:
+        return listed.entries.keys()
+    account = ledger.read(layout.ledger)
+    return account.objects.keys() if account else ()
+
+
+def _captures(layout: Layout, sealed: Iterable[str], url: str) -> list[tuple[Name, Capture]]:
+    found = []
+    for path in sealed:
+        part = parse(path)
+        # a missing index, or a link in its place, is for verification to report
+        if part and part.kind == "cdxj" and disk.look(layout.root, path).trouble is None:
+            captures = find_captures(layout.root / path, url)
+            found += [(part.name, capture) for capture in captures]
+    exact = [each for each in found if each[1].url == url]
+    return sorted(
+        exact or found, key=lambda each: (each[1].timestamp, each[0].warc, each[1].offset)
+    )
 
 
 def _nearest(
-    captures: Sequence[tuple[str, Capture]], time: str | None
-) -> tuple[str, Capture] | None:
+    captures: Sequence[tuple[Name, Capture]], time: str | None
+) -> tuple[Name, Capture] | None:
     if not captures or time is None:
         return captures[-1] if captures else None
-    wanted = int(time.ljust(14, "0"))
-    return min(captures, key=lambda found: abs(int(found[1].timestamp) - wanted))
+    wanted = _seconds(time)
+    return min(captures, key=lambda found: abs(_seconds(found[1].timestamp) - wanted))
 
 
-def _document(layout: Layout, warc: str, capture: Capture) -> dict[str, Any] | None:
+def _seconds(timestamp: str) -> int:
+    """Count the seconds up to YYYYMMDDhhmmss; a 31 June is a 1 July, a leap second the next one."""
+    day, hour, minute, second = (int(timestamp[at : at + 2]) for at in (6, 8, 10, 12))
+    days = date(int(timestamp[:4]), int(timestamp[4:6]), 1).toordinal() + day - 1
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
+
+
+def _document(
+    layout: Layout, sealed: Iterable[str], name: Name, capture: Capture
+) -> tuple[dict[str, Any], list[tuple[str, str]]] | None:
     """Find the document derived from a capture's record, in the newest revision that has one."""
-    _, collection, name = warc.split("/", 2)
-    stem = name.removesuffix(WARC_SUFFIX)
-    folder = layout.extracted(collection)
-    files = [*folder.glob(f"{stem}.jsonl.gz"), *folder.glob(f"{stem}.r*.jsonl.gz")]
-    for path in sorted(files, key=lambda path: (len(path.name), path.name), reverse=True):
-        try:
-            with gzip.open(path) as lines:
-                while line := lines.readline(_MOST_LINE):
-                    document: dict[str, Any] = json.loads(line)
-                    if document["provenance"]["offset"] == capture.offset:
-                        return document
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(
-                f"{layout.relative(path)}: cannot be read ({error}): run holdfast verify"
-            ) from error
+    parts = {path: part for path in sealed if (part := parse(path)) and part.name == name}
+    files = {part.revision: path for path, part in parts.items() if part.kind == "documents"}
+    for _, path in sorted(files.items(), reverse=True):
+        seen = disk.look(layout.root, path)
+        if seen.trouble:
+            raise _unreadable(path, seen.detail or seen.trouble)
+        lines = DocumentLines(layout.root / path)
+        for line in lines:
+            # a document is long, and only one of many thousand is wanted
+            if b'"offset":%d' % capture.offset not in line:
+                continue
+            try:
+                document = json.loads(line)
+                if document["provenance"]["offset"] != capture.offset:
+                    continue
+                canonical.line(document)  # it can be printed: nested no deeper than we may go
+                return document, _facts(document)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                raise _unreadable(path, f"line {lines.count} is no document") from None
+        if lines.trouble:
+            raise _unreadable(path, lines.trouble)
     return None
+
+
+def _unreadable(path: str, reason: str) -> IntegrityError:
+    return IntegrityError(f"{path}: cannot be read ({reason}): run holdfast verify")
 
 
 def _told(warc: str, capture: Capture) -> dict[str, Any]:
@@ -149,10 +199,17 @@ def _told(warc: str, capture: Capture) -> dict[str, Any]:
 
 
 def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Give what a document says of itself.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: it is not as docs/document.md says.
+
+    """
+    if not isinstance(document["text"], str):
+        raise ValueError("no text")
     rows = []
     for name in ("title", "date_published", "language"):
-        claim = document.get(name)
-        if claim:
+        if claim := document[name]:
             said = claim.get("value") or claim.get("declared") or claim.get("raw")
             rows.append((name.replace("_", " "), f"{said} ({claim['source']})"))
     authors = ", ".join(author["value"] for author in document["authors"])

@@ -1,25 +1,23 @@
 """The status verb: what is in the archive, what a crawl is doing now, what to do next.
 
 Reads without the lock, also while a crawl runs: sealed files from the manifest, progress from the
-frontier.
+frontier, and what nobody sealed from the folders. It judges nothing; that is verification.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import durable
 from pipeline.crawl.frontier import Counts, Run, peek
-from pipeline.fixity import ledger, manifest
+from pipeline.fixity import disk, ledger, manifest
 from pipeline.model.layout import Layout
-from pipeline.model.wording import size, table
-
-_REVISION = re.compile(r"\.r[0-9]+\.jsonl\.gz$")
+from pipeline.model.names import OPEN, parse
+from pipeline.model.wording import printable, size, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +51,19 @@ class CollectionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
-    """The state of an archive."""
+    """The state of an archive.
+
+    Attributes:
+        left_over: paths of WARC files that no unfinished run goes on with, and that nobody sealed.
+
+    """
 
     root: str
     writing: bool
     events: int
     sealed_files: int
     collections: Sequence[CollectionStatus]
+    left_over: Sequence[str]
 
     exit_code = 0
 
@@ -70,6 +74,7 @@ class StatusReport:
             "ledger_events": self.events,
             "sealed_files": self.sealed_files,
             "collections": [collection.as_json() for collection in self.collections],
+            "left_over": list(self.left_over),
             "next": self.next_steps(),
         }
 
@@ -82,7 +87,16 @@ class StatusReport:
         for collection in self.collections:
             lines.append(f"\n{collection.name}")
             lines.append(table(_rows(collection)))
-        return "\n".join([*lines, "", *(f"Next: {step}" for step in self.next_steps())])
+        lines += [
+            "",
+            *(
+                f"Left over: {path}, not sealed; no run goes on with it: keep it, and read"
+                " about W403 in docs/findings.md"
+                for path in self.left_over
+            ),
+        ]
+        lines += [f"Next: {step}" for step in self.next_steps()]
+        return printable("\n".join(lines))
 
     def next_steps(self) -> list[str]:
         """Say what the operator may want to do now."""
@@ -100,7 +114,13 @@ class StatusReport:
 
 
 def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
-    """Read the state of the archive; `collections` are those that have a seed file."""
+    """Read the state of the archive; `collections` are those that have a seed file.
+
+    Raises:
+        StorageError: the frontier cannot be read.
+        ConfigError: another version of Holdfast made the frontier.
+
+    """
     account = ledger.read(layout.ledger)
     objects = account.objects if account else {}
     listed = manifest.read(layout.manifest)
@@ -108,12 +128,15 @@ def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
     running = {run.collection: (run, counts) for run, counts in peek(layout.frontier)}
     kinds: Counter[tuple[str, str]] = Counter()
     for path in sealed:
-        top, _, rest = path.partition("/")
-        collection, _, name = rest.partition("/")
-        kinds[collection, _kind(top, name)] += 1
-        if name.endswith(".warc.gz"):
+        part = parse(path)
+        # a later revision of the same documents is not another WARC's
+        if part is None or part.revision > 1:
+            continue
+        collection = part.name.collection
+        kinds[collection, part.kind] += 1
+        if part.kind == "warc":
             kinds[collection, "bytes"] += objects[path].size if path in objects else 0
-        if name.endswith(".report.json"):
+        if part.kind == "report":
             kinds[collection, "captures"] += _captures(layout, path)
     names = sorted({*collections, *running, *(collection for collection, _ in kinds)})
     return StatusReport(
@@ -133,17 +156,14 @@ def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
             )
             for name in names
         ],
+        left_over=_left_over(layout, running),
     )
 
 
-def _kind(top: str, name: str) -> str:
-    if top == "extracted":
-        # a later revision of the same documents (NAME.r2.jsonl.gz) is not another WARC's
-        return "revision" if _REVISION.search(name) else "documents"
-    for ending, kind in ((".warc.gz", "warc"), (".report.json", "report")):
-        if name.endswith(ending):
-            return kind
-    return "sidecar"
+def _left_over(layout: Layout, running: Collection[str]) -> list[str]:
+    """Give the paths of open WARC files in the folders of collections that no run is crawling."""
+    opened = (path for path, _ in disk.files(layout.root) if path.endswith(OPEN))
+    return sorted(path for path in opened if path.split("/")[1] not in running)
 
 
 def _captures(layout: Layout, report: str) -> int:

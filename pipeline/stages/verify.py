@@ -11,19 +11,21 @@ import os
 import signal
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline import durable
-from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, WARC_SUFFIX
+from pipeline.errors import HoldfastError
 from pipeline.fixity import audit, disk, ledger, manifest
 from pipeline.fixity.audit import Expected
 from pipeline.fixity.ledger import Ledger
 from pipeline.fixity.manifest import Manifest
 from pipeline.model.finding import Finding
 from pipeline.model.layout import Layout
+from pipeline.model.names import OPEN, TEMPORARY, Name, parse
 from pipeline.model.wording import size
 from pipeline.stages.verify_file import Checked, Level, Task, check
 from pipeline.stages.verify_report import Checkpoint, Counts, VerifyReport
@@ -73,6 +75,9 @@ def verify(
         workers: processes; None means one per core where there is enough to do.
         earlier: paths of sealed files that are not to be read this time.
 
+    Raises:
+        HoldfastError: a process that was checking files was killed.
+
     """
     tally = _Tally(observe)
     accounts = _read_accounts(layout)
@@ -89,7 +94,7 @@ def verify(
         tasks = _tasks(layout.root, now, level)
         _check_all([task for task in tasks if task.name in sealed_meanwhile], workers, tally)
         expected = expected | sealed_meanwhile
-    in_progress = _unlisted(on_disk, expected, accounts, tally)
+    in_progress = _unlisted(layout.root, on_disk, expected, accounts, tally)
     disagreements = accounts.disagreements()
     if accounts.writing:
         in_progress += len(disagreements)
@@ -120,6 +125,7 @@ class _Accounts:
             yield from self.manifest.faults
         if self.ledger:
             yield from self.ledger.faults
+            yield from audit.beginning(self.ledger)
             if self.ledger.torn and not self.writing:
                 yield audit.torn(self.ledger.torn)
 
@@ -163,6 +169,7 @@ class _Tally:
     records: int = 0
     documents: int = 0
     unreadable: int = 0
+    unfinished: int = 0
     bytes_read: int = 0
     total: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -188,32 +195,23 @@ class _Tally:
 
 def _tasks(root: Path, expected: dict[str, Expected], level: Level) -> list[Task]:
     """Make the tasks, the largest file first, so that no process is left alone with it."""
-    documents: dict[str, list[str]] = {}
-    for path in expected:
-        if path.startswith("extracted/"):
-            documents.setdefault(_stem(path), []).append(path)
+    parts = {path: parse(path) for path in expected}
+    documents: dict[Name, list[str]] = {}
+    for path, part in parts.items():
+        if part and part.kind == "documents":
+            documents.setdefault(part.name, []).append(path)
     tasks = []
-    for path, each in expected.items():
-        stem = path.removesuffix(WARC_SUFFIX)
-        sidecars = (expected.get(stem + suffix) for suffix in (MEMBERS_SUFFIX, CDXJ_SUFFIX))
-        is_warc = stem != path
-        tasks.append(
-            Task(
-                root=root,
-                expected=each,
-                level=level,
-                sidecars=tuple(filter(None, sidecars)) if is_warc else (),
-                documents=tuple(sorted(documents.get(_stem(path), ()))) if is_warc else (),
+    for path, part in parts.items():
+        task = Task(root=root, expected=expected[path], level=level, part=part)
+        if part and part.kind == "warc":
+            task = replace(
+                task,
+                members=expected.get(part.name.members),
+                index=expected.get(part.name.cdxj),
+                documents=tuple(sorted(documents.get(part.name, ()))),
             )
-        )
+        tasks.append(task)
     return sorted(tasks, key=lambda task: (-(task.expected.size or 0), task.name))
-
-
-def _stem(path: str) -> str:
-    """Give `<collection>/NAME`, which a WARC file and what was made from it have in common."""
-    _, _, inner = path.partition("/")
-    folder, slash, name = inner.rpartition("/")
-    return folder + slash + name.partition(".jsonl")[0].removesuffix(WARC_SUFFIX)
 
 
 def _check_all(tasks: Sequence[Task], workers: int | None, tally: _Tally) -> None:
@@ -237,6 +235,11 @@ def _mapping(tasks: Sequence[Task], workers: int | None) -> Iterator[Iterable[Ch
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupt)
     try:
         yield pool.map(check, tasks)
+    except BrokenProcessPool:
+        raise HoldfastError(
+            "a process that was checking files was killed, maybe because memory ran out;"
+            " use fewer: holdfast verify --workers 1"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -247,6 +250,7 @@ def _ignore_interrupt() -> None:
 
 
 def _unlisted(
+    root: Path,
     on_disk: dict[str, audit.Observed],
     expected: dict[str, Expected],
     accounts: _Accounts,
@@ -254,10 +258,11 @@ def _unlisted(
 ) -> int:
     """Report what is there and in no account; give how much of it a writer may be sealing."""
     plain: list[str] = []
+    begun: list[str] = []
     for path in sorted(set(on_disk) - set(expected)):
         trouble = on_disk[path].trouble
         if trouble is None:
-            plain.append(path)
+            (begun if path.endswith((OPEN, TEMPORARY)) else plain).append(path)
         elif trouble != "missing":
             finding = audit.file(Expected(path=path, sha256="", size=None), on_disk[path])
             tally.findings += [finding] if finding else []
@@ -265,6 +270,10 @@ def _unlisted(
     if accounts.writing:
         return len(plain)
     tally.findings += audit.unlisted(plain)
+    # a writer that has ended since the folder was listed has renamed what it began
+    left = [path for path in begun if disk.look(root, path).trouble != "missing"]
+    tally.findings += audit.unfinished(left)
+    tally.unfinished = len(left)
     return 0
 
 
@@ -282,6 +291,7 @@ def _report(
         in_progress=in_progress,
         earlier=earlier,
         unreadable=tally.unreadable,
+        unfinished=tally.unfinished,
         findings=sorted(tally.findings, key=_place),
         checkpoint=Checkpoint(size=last.size, root=last.root.hex()) if last else None,
         bytes_read=tally.bytes_read,

@@ -17,17 +17,14 @@ from pipeline.archive.concordance import (
     diagnose,
     index_differs_in_keys_only,
 )
-from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, WARC_SUFFIX
 from pipeline.archive.validator import Inspection, inspect
 from pipeline.fixity import audit, disk
 from pipeline.fixity.audit import Expected, Observed
 from pipeline.fixity.documents import Derivations, DocumentLines
 from pipeline.model.finding import Finding
-from pipeline.model.rules import MEANING
+from pipeline.model.names import Kind, Part
 
 Level = Literal["files", "records"]
-
-DOCUMENTS_SUFFIX = ".jsonl.gz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,9 @@ class Task:
     """A file to check.
 
     Attributes:
-        sidecars: for a WARC file, its sealed sidecars.
+        part: what its path says it is; None where FORMAT.md knows no such file.
+        members: for a WARC file, its sealed members.jsonl.
+        index: for a WARC file, its sealed cdxj.
         documents: for a WARC file, paths of the sealed documents derived from it.
 
     """
@@ -43,7 +42,9 @@ class Task:
     root: Path
     expected: Expected
     level: Level
-    sidecars: tuple[Expected, ...] = ()
+    part: Part | None = None
+    members: Expected | None = None
+    index: Expected | None = None
     documents: tuple[str, ...] = ()
 
     @property
@@ -56,9 +57,9 @@ class Task:
         """Give the file's path on the disk."""
         return self.root / self.expected.path
 
-    def sidecar(self, suffix: str) -> Expected | None:
-        """Give the sealed sidecar with this ending."""
-        return next((each for each in self.sidecars if each.path.endswith(suffix)), None)
+    def holds(self, kind: Kind) -> bool:
+        """Tell whether the path says that this is a file of that kind."""
+        return self.part is not None and self.part.kind == kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +85,15 @@ class Checked:
 
 def check(task: Task) -> Checked:
     """Check one file; trouble in reading it is a finding."""
-    if task.level == "records" and task.name.endswith(WARC_SUFFIX):
+    if task.level == "records" and task.holds("warc"):
         return _check_records(task)
     observed = disk.digest(task.root, task.name)
     finding = audit.file(task.expected, observed)
-    if finding is not None and task.name.endswith(WARC_SUFFIX):
+    if finding is not None and task.holds("warc"):
         return _result(observed, _with_documents(task, (finding, *_inside(task, observed))))
     findings: tuple[Finding, ...] = () if finding is None else (finding,)
     documents = 0
-    if task.level == "records" and task.name.endswith(DOCUMENTS_SUFFIX) and not observed.trouble:
+    if task.level == "records" and task.holds("documents") and not observed.trouble:
         documents, trouble = _count_documents(task)
         findings += trouble
     return replace(_result(observed, findings), documents=documents)
@@ -130,7 +131,7 @@ def _inside(task: Task, observed: Observed) -> tuple[Finding, ...]:
     """Find out what is wrong inside a WARC file that is not what was sealed."""
     if observed.trouble:
         return ()
-    sealed = task.sidecar(MEMBERS_SUFFIX)
+    sealed = task.members
     members: Path | None = None
     if sealed and disk.digest(task.root, sealed.path).sha256 == sealed.sha256:
         members = task.root / sealed.path
@@ -143,15 +144,17 @@ def _inside(task: Task, observed: Observed) -> tuple[Finding, ...]:
 
 def _sidecars(task: Task, inspection: Inspection, implied: ImpliedSidecars) -> tuple[Finding, ...]:
     """Compare a sound WARC file with its sidecars as they were sealed (FORMAT.md §3, §4)."""
+    if task.part is None:
+        return ()
     found: list[Finding] = []
-    members, index = task.sidecar(MEMBERS_SUFFIX), task.sidecar(CDXJ_SUFFIX)
+    name, members, index = task.part.name, task.members, task.index
     if members is None or members.sha256 != implied.members_sha256():
-        found.append(_sidecar_finding(task, "E431", members, MEMBERS_SUFFIX))
+        found.append(_sidecar_finding("E431", name.members, members))
     if index is None or index.sha256 != _sha256(inspection.index):
         keys_only = index is not None and index_differs_in_keys_only(
             task.root / index.path, inspection.captures
         )
-        found.append(_sidecar_finding(task, "W432" if keys_only else "E432", index, CDXJ_SUFFIX))
+        found.append(_sidecar_finding("W432" if keys_only else "E432", name.cdxj, index))
     return tuple(found)
 
 
@@ -162,15 +165,8 @@ def _sha256(lines: Sequence[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _sidecar_finding(task: Task, code: str, sealed: Expected | None, suffix: str) -> Finding:
-    path = task.name.removesuffix(WARC_SUFFIX) + suffix
-    detail = "" if sealed else ": none was sealed with the WARC file"
-    return Finding(
-        code=code,
-        severity="warning" if code.startswith("W") else "error",
-        path=path,
-        message=MEANING[code] + detail,
-    )
+def _sidecar_finding(code: str, path: str, sealed: Expected | None) -> Finding:
+    return Finding.of(code, path, "" if sealed else "none was sealed with the WARC file")
 
 
 def _count_documents(task: Task) -> tuple[int, tuple[Finding, ...]]:
@@ -182,9 +178,8 @@ def _count_documents(task: Task) -> tuple[int, tuple[Finding, ...]]:
         lines.trouble = error.strerror or str(error)
     if not lines.trouble:
         return lines.count, ()
-    message = f"{MEANING['E441']}: {lines.trouble}, after {lines.count} whole documents"
-    damaged = Finding(code="E441", severity="error", path=task.name, message=message)
-    return lines.count, (damaged,)
+    detail = f"{lines.trouble}, after {lines.count} whole documents"
+    return lines.count, (Finding.of("E441", task.name, detail),)
 
 
 def _with_documents(task: Task, findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -65,6 +65,7 @@ class VerifyReport:
         in_progress: files and entries that a running writer had not finished sealing.
         earlier: files that were sealed earlier and, as asked, were not read this time.
         unreadable: files that could not be read.
+        unfinished: files that somebody began to write and nobody finished or sealed.
         bytes_read: bytes of sealed files that were read.
 
     """
@@ -74,6 +75,7 @@ class VerifyReport:
     in_progress: int
     earlier: int
     unreadable: int
+    unfinished: int
     findings: Sequence[Finding]
     checkpoint: Checkpoint | None
     bytes_read: int
@@ -83,9 +85,11 @@ class VerifyReport:
         """Give 4 for damage, 3 when not everything, or nothing, was checked, else 0."""
         if any(finding.severity == "error" for finding in self.findings):
             return 4
-        if self.checked.files == 0 or self.in_progress or self.unreadable:
-            return 3
-        return 0
+        return 0 if self.checked.files and not self._left_out else 3
+
+    @property
+    def _left_out(self) -> int:
+        return self.in_progress + self.unreadable + self.unfinished
 
     @property
     def ok(self) -> bool:
@@ -103,6 +107,7 @@ class VerifyReport:
                 "in_progress": self.in_progress,
                 "earlier": self.earlier,
                 "unreadable": self.unreadable,
+                "unfinished": self.unfinished,
             },
             "findings": [finding.as_json() for finding in self.findings],
             "checkpoint": checkpoint
@@ -124,6 +129,8 @@ class VerifyReport:
             )
         if self.unreadable:
             rows.append(("unreadable", f"{self.unreadable} not checked"))
+        if self.unfinished:
+            rows.append(("unfinished", f"{self.unfinished} not checked: they were never sealed"))
         if self.checkpoint:
             rows.append(("ledger", f"{self.checkpoint.size} events, root {self.checkpoint.root}"))
         lines += [self._verdict(), table(rows), fill(NOT_PROVEN[self.level], 80)]
@@ -139,7 +146,7 @@ class VerifyReport:
             )
         if self.checked.files == 0:
             return "NOTHING WAS CHECKED: no sealed file could be read, or none is there yet."
-        if self.in_progress or self.unreadable:
+        if self._left_out:
             return "INCOMPLETE: what was checked is intact, but not everything was checked."
         if self.earlier:
             return (

@@ -17,7 +17,6 @@ from pipeline.archive.index import (
     members_in,
     parse_capture,
     parse_member,
-    tiling_fault,
 )
 from pipeline.archive.validator import inspect
 from pipeline.model import canonical
@@ -40,7 +39,7 @@ members = st.builds(
 captures = st.builds(
     Capture,
     key=st.from_regex(r"\A[!-~]{1,20}\Z"),
-    timestamp=st.from_regex(r"\A[0-9]{14}\Z"),
+    timestamp=st.from_regex(r"\A[1-9][0-9]{3}(0[1-9]|1[0-2])[0-9]{8}\Z"),
     url=text,
     mime=text,
     status=st.none() | text,
@@ -111,17 +110,6 @@ def test_a_bad_line_is_named_by_its_number(site, tmp_path):
         list(members_in(path))
 
 
-def test_members_must_tile_the_file(site, tmp_path):
-    tiles = inspect(site.write(tmp_path), "t").members
-    size = len(site.data)
-    assert tiling_fault(tiles, size) is None
-    assert tiling_fault([], 0) is None
-    assert tiling_fault(tiles, size + 1) == size
-    assert tiling_fault(tiles[:-1], size) == site.offset(24)
-    assert tiling_fault(tiles[1:], size) == 0
-    assert tiling_fault([*tiles[:4], *tiles[5:]], size) == site.offset(4)
-
-
 def test_cdxj_indexer_finds_the_same_captures_with_the_same_keys(site, tmp_path):
     site.response(
         "http://WWW.Example.ORG:80/B/../a?z=1&y=%41", b"x", b"HTTP/1.0 404 No\r\nServer: x\r\n\r\n"
@@ -137,43 +125,50 @@ def test_cdxj_indexer_finds_the_same_captures_with_the_same_keys(site, tmp_path)
     ] == [(c.key, c.timestamp, c.url, c.mime, c.status, c.digest, c.offset, c.length) for c in told]
 
 
-def test_captures_of_a_url_are_found_in_all_indexes(tmp_path):
+def test_captures_of_a_url_are_found_by_bisection(tmp_path):
     pages = [f"http://example.org/{number:04}" for number in range(0, 2000, 2)]
-    for folder, day in (("a", "01"), ("b", "02")):
-        lines = sorted(
-            capture_line(
-                Capture(
-                    key=f"org,example)/{url[-4:]}",
-                    timestamp=f"202601{day}000000",
-                    url=url,
-                    mime="text/html",
-                    status="200",
-                    digest=None,
-                    offset=number,
-                    length=1,
-                    filename="t.warc.gz",
-                )
+    lines = sorted(
+        capture_line(
+            Capture(
+                key=f"org,example)/{url[-4:]}",
+                timestamp=f"202601{day}000000",
+                url=url,
+                mime="text/html",
+                status="200",
+                digest=None,
+                offset=number,
+                length=1,
+                filename="t.warc.gz",
             )
-            for number, url in enumerate(pages)
         )
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "t.cdxj").write_bytes(b"".join(lines))
+        for number, url in enumerate(pages)
+        for day in ("01", "02")
+    )
+    path = tmp_path / "t.cdxj"
+    path.write_bytes(b"".join(lines))
     for number, url in enumerate(pages):
-        found = list(find_captures(tmp_path, url))
-        assert [(path.parent.name, capture.offset) for path, capture in found] == [
-            ("a", number),
-            ("b", number),
-        ]
+        found = [(capture.timestamp[:8], capture.offset) for capture in find_captures(path, url)]
+        assert found == [("20260101", number), ("20260102", number)]
     for url in (
         "http://example.org/0001",
         "http://example.org/",
         "http://zzz.org/",
         "http://a.aa/",
     ):
-        assert list(find_captures(tmp_path, url)) == []
+        assert list(find_captures(path, url)) == []
 
 
-def test_links_and_unreadable_lines_are_passed_over(tmp_path):
-    (tmp_path / "t.cdxj").write_bytes(b"org,example)/ 2026 nonsense\norg,example)/ x\n")
-    (tmp_path / "link.cdxj").symlink_to(tmp_path / "t.cdxj")
-    assert list(find_captures(tmp_path, "http://example.org/")) == []
+def test_unreadable_lines_are_passed_over(tmp_path):
+    path = tmp_path / "t.cdxj"
+    path.write_bytes(b"org,example)/ 2026 nonsense\norg,example)/ x\n")
+    assert list(find_captures(path, "http://example.org/")) == []
+
+
+@pytest.mark.parametrize(
+    "time", ["2026", "nonsense", "2026010100000", "202601010000000", "20261301000000", "0" * 14]
+)
+def test_a_time_is_fourteen_digits_of_a_year_and_a_month(site, tmp_path, time):
+    (line, *_) = inspect(site.write(tmp_path), "t").index
+    assert parse_capture(line).timestamp == "20260203040506"
+    with pytest.raises(BadLine):
+        parse_capture(line.replace(b"20260203040506", time.encode()))

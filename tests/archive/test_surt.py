@@ -58,6 +58,9 @@ def test_keys_equal_the_surt_package(url):
         (" http://example.org/ ", "org,example)/"),
         ("http://example.org:99999/", "org,example:99999)/"),
         ("http://[::1/a", "::1)/a"),
+        ("http://u:p@w@example.org:81/a", "org,example:81)/a"),
+        ("http://000000000001/", "1,0,0,0)/"),
+        ("http://4294967296/", "4294967296)/"),
     ],
 )
 def test_keys_of_odd_urls(url, key):
@@ -79,6 +82,12 @@ def test_any_text_has_a_key_that_fits_into_an_index_line(url):
         "http://example.org" + "/(abcdefghijklmnopqrstuvwx)" * 50_000 + "/.aspx?",
         "http://example.org/" + "%25" * 300_000 + "41",
         "http://" + "1" * 1_000_000 + "/",
+        "http://" + "0" * 5_000 + "/",
+        "http://" + "@" * 200_000 + ":x/",
+        "http://" + "@:" * 200_000 + "/",
+        "http://" + "[@" * 200_000 + "/",
+        "http://" + "\u00fc" * 200_000 + "/",
+        "http://" + "\u00fc." * 200_000 + "/",
         "http://example.org" + "/.." * 300_000,
     ],
 )

@@ -69,7 +69,6 @@ RULES = [
     ("E206", {"WARC_Target_URI": None}),
     ("E207", {"WARC_Warcinfo_ID": "<urn:uuid:other>"}),
     ("E208", {"WARC_Concurrent_To": "<urn:uuid:other>"}),
-    ("E210", {"WARC_Truncated": "because"}),
     ("E301", {"WARC_Block_Digest": sha256(b"other")}),
     ("E302", {"WARC_Payload_Digest": sha256(b"other")}),
     ("E303", {"WARC_Payload_Digest": "sha256:xyz"}),
@@ -77,7 +76,9 @@ RULES = [
     ("W110", {"version": "WARC/1.0"}),
     ("W202", {"WARC_Warcinfo_ID": None}),
     ("W203", {"WARC_Target_URI": "<http://example.org/a>"}),
+    ("W111", {"WARC_Target_URI": "http://example.org/a\r\n b"}),
     ("W204", {"WARC_Block_Digest": None}),
+    ("W210", {"WARC_Truncated": "because"}),
     ("W205", {"Content_Type": None, "WARC_Payload_Digest": None}),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.fixity import audit
@@ -20,6 +22,7 @@ def sealed(last: str = "", **entries: str) -> Ledger:
     return Ledger(
         size=1,
         root=b"",
+        begins="creation",
         objects={
             f"warc/{name}": SealedFile(path=f"warc/{name}", sha256=digest, size=3)
             for name, digest in entries.items()
@@ -76,3 +79,16 @@ def test_what_is_expected_is_what_either_account_lists():
 def test_a_file_is_held_against_what_was_sealed(observed, code):
     finding = audit.file(Expected(path="warc/a", sha256=A, size=3), observed)
     assert (finding.code if finding else None) == code
+
+
+@pytest.mark.parametrize(("begins", "found"), [("creation", 0), ("", 0), ("capture", 1)])
+def test_a_ledger_begins_with_the_creation_of_the_archive(begins, found):
+    codes = [each.code for each in audit.beginning(replace(sealed(), begins=begins))]
+    assert codes == ["W422"] * found
+
+
+def test_what_was_left_unfinished_is_told_with_what_to_do():
+    half, crawl = audit.unfinished(["warc/c/n.warc.gz.open", "warc/c/n.cdxj.tmp"][::-1])
+    assert (half.code, half.severity, crawl.code) == ("W403", "warning", "W403")
+    assert half.path.endswith(".tmp") and "deleted" in half.message
+    assert crawl.path.endswith(".open") and "holdfast crawl" in crawl.message

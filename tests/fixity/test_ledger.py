@@ -52,7 +52,7 @@ def test_each_line_is_chained_to_the_one_before(book):
 def test_a_sound_ledger_reads_without_faults(book):
     read = ledger.read(book)
     assert read.faults == ()
-    assert read.size == 5
+    assert (read.size, read.begins) == (5, "creation")
     assert read.root == merkle.root(book.read_bytes().splitlines(keepends=True))
     assert len(read.objects) == 8
     assert read.objects["warc/c/3a"] == SealedFile(path="warc/c/3a", sha256="ab" * 32, size=3)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from pipeline import durable
 from pipeline.archive.index import capture_line, member_line
 from pipeline.archive.reader import Record, walk
 from pipeline.archive.validator import inspect
+from pipeline.errors import HoldfastError
 from pipeline.fixity import ledger, manifest
 from pipeline.fixity.ledger import Event, SealedFile
 from pipeline.fixity.manifest import Manifest
@@ -159,7 +163,8 @@ def test_a_sound_archive_passes_and_says_what_was_checked(layout, level):
     assert told["ok"] is True
     assert told["level"] == level
     assert told["findings"] == []
-    assert told["not_checked"] == {"in_progress": 0, "earlier": 0, "unreadable": 0}
+    nothing = ("in_progress", "earlier", "unreadable", "unfinished")
+    assert told["not_checked"] == dict.fromkeys(nothing, 0)
     inner = {"members": 25, "records": 25, "documents": 8}
     assert told["checked"] == {
         "files": 4,
@@ -441,7 +446,59 @@ def test_a_file_in_no_manifest_is_named(layout):
 def test_files_being_written_are_not_part_of_the_archive(layout):
     (layout.root / "warc" / "c" / "n.warc.gz.open").write_bytes(b"x")
     (layout.root / "extracted" / "c" / "n.jsonl.gz.tmp").write_bytes(b"x")
-    assert verify(layout, "files", None).exit_code == 0
+    with durable.exclusive(layout.lock, 0):
+        report = verify(layout, "files", None)
+    assert (report.exit_code, report.findings) == (0, [])
+
+
+def test_what_nobody_goes_on_writing_is_named_and_makes_the_result_incomplete(layout):
+    for name in ("warc/c/n.warc.gz.open", "extracted/c/n.jsonl.gz.tmp"):
+        (layout.root / name).write_bytes(b"x")
+    report = verify(layout, "files", None)
+    assert codes(report) == [
+        ("W403", "extracted/c/n.jsonl.gz.tmp"),
+        ("W403", "warc/c/n.warc.gz.open"),
+    ]
+    assert (report.exit_code, report.as_json()["not_checked"]["unfinished"]) == (3, 2)
+    assert "INCOMPLETE" in report.as_text() and "holdfast crawl" in report.as_text()
+
+
+def test_a_ledger_that_begins_later_than_the_archive_is_noticed(layout):
+    layout.ledger.unlink()
+    sealed = manifest.read(layout.manifest).entries
+    seal(layout, *sealed)
+    report = verify(layout, "files", None)
+    assert codes(report) == [("W422", "fixity/ledger.jsonl")]
+    assert report.exit_code == 0
+
+
+@pytest.mark.parametrize("collection", ["news.jsonl", "a.warc.gz", "b.r2"])
+def test_a_collection_may_be_called_like_a_file(layout, collection):
+    for path in sorted(layout.root.glob("*/c")):
+        path.rename(path.with_name(collection))
+    reseal(layout, "")
+    warc = f"warc/{collection}/{NAME}.warc.gz"
+    more = layout.root / f"extracted/{collection}/{NAME}0.jsonl.gz"
+    more.write_bytes(gzip.compress(b'{"id":"other","provenance":{"offset":0}}\n'))
+    seal(layout, layout.relative(more))
+    (layout.root / warc).unlink()
+    (finding,) = verify(layout, "records", None).findings
+    assert (finding.code, finding.path) == ("E401", warc)
+    assert finding.affected == tuple(f"doc-{1 + 3 * n}" for n in range(8))
+
+
+def test_a_killed_process_is_told_and_how_to_do_without(layout):
+    def kill_all() -> None:
+        while len(children := multiprocessing.active_children()) < 2:
+            time.sleep(0.001)
+        for child in children:
+            child.kill()
+
+    killer = threading.Thread(target=kill_all, daemon=True)
+    killer.start()
+    with pytest.raises(HoldfastError, match="--workers 1"):
+        verify(layout, "files", None, workers=2)
+    killer.join()
 
 
 def test_what_a_writer_has_not_entered_yet_is_in_progress(layout):
@@ -514,6 +571,7 @@ def reseal(layout: Layout, path: str) -> None:
     """Make ledger and manifest anew, as somebody might who hides a change."""
     layout.ledger.unlink()
     layout.manifest.unlink()
+    seal(layout)
     everything = [p for p in layout.root.rglob("*") if p.is_file()]
     seal(layout, *(layout.relative(p) for p in everything if "fixity" not in p.parts))
 
