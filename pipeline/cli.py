@@ -101,6 +101,25 @@ class _InOrder(click.Group):
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(self.commands)
 
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb; a script that asked for JSON gets an object for an error, too."""
+        try:
+            return super().invoke(context)
+        except HoldfastError as error:
+            if isinstance(context.obj, Session) and context.obj.as_json:
+                click.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}))
+            raise
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds; click lets NaN through any range."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        number = super().convert(value, parameter, context)
+        if number != number:
+            self.fail(f"{value!r} is not a number of seconds.", parameter, context)
+        return number
+
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -174,7 +193,7 @@ _CRAWL_WORKERS = click.option(
 )
 _DELAY = click.option(
     "--delay",
-    type=click.FloatRange(0, 86400),
+    type=_Seconds(0, 86400),
     metavar="S",
     help="Seconds between two requests to a host.",
 )

@@ -88,14 +88,15 @@ class Display:
         from rich.text import Text
 
         if self._live is None:
-            self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
+            # without a thread of its own: workers are forked while it is shown
+            self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
             self._live.start()
         (title, _), *numbers = facts
         text = Text(f"{title}  ", style="bold")
         for name, number in numbers:
             text.append(f"{number} ", style="cyan")
             text.append(f"{name}   ", style="dim")
-        self._live.update(text)
+        self._live.update(text, refresh=True)
 
 
 def _plain(facts: Sequence[tuple[str, str]]) -> str:

@@ -227,3 +227,30 @@ def test_an_interruption_needs_no_standard_error(archive: Any, site: Any, stderr
     assert crawl.returncode == 130
     assert archive.run("crawl").returncode == 0
     archive.assert_sound()
+
+
+def test_an_error_is_an_object_too_when_json_was_asked_for(archive: Any) -> None:
+    done = archive.run("--json", "crawl", "nothing")
+    told = json.loads(done.stdout)
+    assert told["exit_code"] == done.returncode == 2 and "nothing" in told["error"]
+
+
+@pytest.mark.parametrize("delay", ["nan", "-1", "inf", "soon"])
+def test_a_delay_must_be_a_number_of_seconds(archive: Any, delay: str) -> None:
+    assert archive.run("crawl", "--delay", delay).returncode == 2
+
+
+def test_show_tells_why_a_url_has_no_capture(archive: Any, site: Any) -> None:
+    site.add("/robots.txt", "User-agent: *\nDisallow: /x\n", media_type="text/plain")
+    site.add("/", '<a href="/x">x</a>')
+    archive.collection("c", f"{site.address}/\n")
+    archive.json("run")
+    done = archive.run("show", f"{site.address}/x")
+    assert done.returncode == 3 and "refused: robots: disallowed by robots.txt" in done.stdout
+    (told,) = archive.json("show", f"{site.address}/x", exit_code=3)["absences"]
+    assert (told["outcome"], told["reason"]) == ("refused", "robots")
+    assert archive.json("show", f"{site.address}/")["absences"] == []
+
+
+def test_status_of_an_archive_without_seeds_says_where_to_begin(archive: Any) -> None:
+    assert "seed file" in archive.json("status")["next"][0]

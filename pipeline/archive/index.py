@@ -14,11 +14,8 @@ from json.encoder import encode_basestring as _quote
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.model.names import CDXJ
 from pipeline.model.records import Capture, Member
 from pipeline.model.surt import surt
-
-CDXJ_SUFFIX = CDXJ
 
 _MAX_LINE = 512 * 1024
 _BLOCK = 4096

@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import durable
-from pipeline.archive.index import CDXJ_SUFFIX, parse_capture
+from pipeline.archive.index import parse_capture
 from pipeline.archive.reader import Record, walk
 from pipeline.config import load
 from pipeline.crawl.seeds import load_collections
 from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
+from pipeline.model.names import CDXJ, WARC
 from pipeline.model.records import Capture
+from pipeline.stages.absence import Absence, absence
 from pipeline.stages.crawl import CrawlOptions, Interrupted
 from pipeline.stages.demo_server import serve
-from pipeline.stages.demo_story import Absence, DemoReport, OutsideCheck
+from pipeline.stages.demo_story import DemoReport, OutsideCheck
 from pipeline.stages.init import init
 from pipeline.stages.run import run
 
@@ -72,7 +74,8 @@ def _refuse_what_is_there(root: Path) -> None:
         return
     if root.exists() or root.is_symlink():
         raise ConfigError(
-            f"{root}: is there already; name a folder that is new or empty, such as: holdfast demo {root}-2"
+            f"{root}: is there already; name a folder that is new or empty,"
+            f" such as: holdfast demo {root}-2"
         )
 
 
@@ -91,25 +94,19 @@ def _command() -> str:
 
 
 def _captures(layout: Layout) -> Iterator[Capture]:
-    for index in sorted(layout.warc(_COLLECTION).glob("*" + CDXJ_SUFFIX)):
+    for index in sorted(layout.warc(_COLLECTION).glob("*" + CDXJ)):
         for line in index.read_bytes().splitlines():
             yield parse_capture(line)
 
 
 def _absences(layout: Layout) -> Iterator[Absence]:
-    for warc in sorted(layout.warc(_COLLECTION).glob("*.warc.gz")):
+    for warc in sorted(layout.warc(_COLLECTION).glob("*" + WARC)):
         for record in walk(warc):
-            if not isinstance(record, Record) or record.get("warc-type") != "metadata":
-                continue
-            lines = record.block.decode("utf-8", "replace").splitlines()
-            told = dict(line.split(": ", 1) for line in lines if ": " in line)
-            if "outcome" in told:
-                yield Absence(
-                    url=record.get("warc-target-uri") or "",
-                    outcome=told["outcome"],
-                    reason=told.get("reason", ""),
-                    detail=told.get("detail", ""),
-                )
+            if isinstance(record, Record) and record.get("warc-type") == "metadata":
+                url, at = record.get("warc-target-uri") or "", record.get("warc-date") or ""
+                told = absence(url, at, record.block)
+                if told:
+                    yield told
 
 
 def _documents(layout: Layout) -> Iterator[dict[str, Any]]:

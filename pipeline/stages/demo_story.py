@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.model.records import Capture
 from pipeline.model.wording import printable, size
+from pipeline.stages.absence import Absence
 from pipeline.stages.demo_server import path_of
 from pipeline.stages.run import RunReport
 
@@ -23,23 +24,13 @@ _EVIDENCE = {
     "bom": "its first bytes say so",
     "http": "the server says so",
     "meta": "the page says so",
-    "utf-8": "valid UTF-8, which other text hardly ever is by chance",
+    "utf-8": "valid UTF-8, hardly ever by chance",
     "detected": "nobody says so; worked out from the bytes",
 }
 _MEANING = {
     "301": "moved; the new address was followed",
     "404": "a broken link; the server's answer is kept",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absence:
-    """A URL that was not captured, as its metadata record tells it (FORMAT.md §2)."""
-
-    url: str
-    outcome: str
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

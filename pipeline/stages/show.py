@@ -23,8 +23,10 @@ from pipeline.model.names import Name, parse
 from pipeline.model.records import Capture
 from pipeline.model.url import Rejected, absolute
 from pipeline.model.wording import printable, table
+from pipeline.stages.absence import Absence, absences_of
 
 _WITH_TIME = re.compile(r"(?P<url>.+)@(?P<time>[0-9]{4}(?:[0-9]{2}){0,5})")
+_NO_WORD = "holdfast seeds check --url URL says whether a collection would fetch it."
 _EARLIEST = "00000101000000"  # completes a time that says no more than the year
 
 
@@ -38,6 +40,7 @@ class ShowReport:
         chosen: the one that was asked for.
         document: its document, if it was extracted.
         facts: what the document says of itself, as names and values.
+        absences: where there is no capture, what is recorded about that.
 
     """
 
@@ -46,6 +49,7 @@ class ShowReport:
     chosen: tuple[str, Capture] | None
     document: dict[str, Any] | None
     facts: Sequence[tuple[str, str]]
+    absences: Sequence[Absence]
 
     @property
     def exit_code(self) -> int:
@@ -59,6 +63,7 @@ class ShowReport:
             "captures": [_told(warc, capture) for warc, capture in self.captures],
             "capture": _told(*self.chosen) if self.chosen else None,
             "document": self.document,
+            "absences": [asdict(absence) for absence in self.absences],
         }
 
     def clean_text(self) -> str:
@@ -68,10 +73,11 @@ class ShowReport:
     def as_text(self) -> str:
         """Give a page for people."""
         if self.chosen is None:
-            return (
-                f"No capture of {printable(self.url)}.\n"
-                "holdfast seeds check --url URL says whether a collection would fetch it."
-            )
+            reasons = [
+                f"  {each.at}  {each.outcome}: {each.reason}: {each.detail}"
+                for each in self.absences
+            ]
+            return printable("\n".join([f"No capture of {self.url}.", *(reasons or [_NO_WORD])]))
         warc, capture = self.chosen
         rows = [
             ("captured", f"{capture.timestamp} (one of {len(self.captures)})"),
@@ -110,6 +116,7 @@ def show(layout: Layout, asked: str) -> ShowReport:
         chosen=(chosen[0].warc, chosen[1]) if chosen else None,
         document=document[0] if document else None,
         facts=document[1] if document else (),
+        absences=() if chosen else absences_of(layout, sealed, normal),
     )
 
 

@@ -110,6 +110,8 @@ class StatusReport:
         behind = [c.name for c in self.collections if c.document_files < c.warcs]
         if behind:
             steps.append(f"holdfast extract {' '.join(behind)}  (new WARC files)")
+        if not self.collections:
+            return ["write a seed file into seeds/ (FILE.toml or FILE.txt), then holdfast run"]
         return steps or ["holdfast verify --level records"]
 
 
