@@ -24,11 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from pipeline.archive.index import CDXJ_SUFFIX, MEMBERS_SUFFIX, capture_line, member_line
+from pipeline.archive.index import member_line
 from pipeline.archive.member import Members, Record
 from pipeline.archive.validator import inspect
 from pipeline.model.digest import sha256
 from pipeline.model.layout import Layout
+from pipeline.model.names import CDXJ, MEMBERS
 from pipeline.stages import sealing
 
 BIN = Path(sys.executable).parent
@@ -117,11 +118,12 @@ def build(root: Path, pages: int) -> Path:
     found = inspect(warc, layout.relative(warc))
     if found.findings:
         sys.exit(f"the benchmark's own file is not sound: {found.findings[0].message}")
-    members = warc.with_name(NAME + MEMBERS_SUFFIX)
+    members = warc.with_name(NAME + MEMBERS)
     members.write_bytes(b"".join(map(member_line, found.members)))
-    index = warc.with_name(NAME + CDXJ_SUFFIX)
-    index.write_bytes(b"".join(map(capture_line, found.captures)))
-    sealing.enter(layout, [warc, members, index], event_type="capture", detail={}, now=NOW)
+    index = warc.with_name(NAME + CDXJ)
+    index.write_bytes(b"".join(found.index))
+    with sealing.writing(layout, NOW):
+        sealing.enter(layout, [warc, members, index], event_type="capture", detail={}, now=NOW)
     return warc
 
 

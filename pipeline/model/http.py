@@ -50,21 +50,27 @@ class Head:
 
     def get(self, name: bytes) -> bytes | None:
         """Give the first value of field `name` in any case; None where there is none."""
-        wanted = name.lower()
+        wanted, size = name.lower(), len(name)
         for field, value in self.fields:
-            if field.lower() == wanted:
+            if len(field) == size and field.lower() == wanted:
                 return value
         return None
 
     def all(self, name: bytes) -> tuple[bytes, ...]:
         """Give the values of all fields `name` in any case, in order."""
-        wanted = name.lower()
-        return tuple(value for field, value in self.fields if field.lower() == wanted)
+        wanted, size = name.lower(), len(name)
+        # the length first: heads are read several times for each record of an archive
+        return tuple(
+            [v for field, v in self.fields if len(field) == size and field.lower() == wanted]
+        )
 
     def tokens(self, name: bytes) -> tuple[bytes, ...]:
         """Give the comma-separated members of all fields `name` in lower case (RFC 9110 §5.6.1)."""
-        members = b",".join(self.all(name)).lower().split(b",")
-        return tuple(member for each in members if (member := each.strip(b" \t")))
+        values = self.all(name)
+        if not values:
+            return ()
+        members = b",".join(values).lower().split(b",")
+        return tuple([member for each in members if (member := each.strip(b" \t"))])
 
 
 class HeadScanner:
