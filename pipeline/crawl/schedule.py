@@ -74,16 +74,6 @@ class Schedule:
         if held.queue:
             heapq.heappush(self._ready, (next_at, target.host_id))
 
-    def lease(self, host_id: int) -> HostLease | None:
-        """Give the lease of a host, if it is still held."""
-        held = self._held.get(host_id)
-        return held.lease if held else None
-
-    @property
-    def busy(self) -> int:
-        """How many hosts have a request in flight."""
-        return sum(held.in_flight is not None for held in self._held.values())
-
     @property
     def hosts(self) -> int:
         """How many hosts are held."""

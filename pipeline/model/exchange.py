@@ -132,14 +132,3 @@ class Failed:
     reason: FailureReason
     detail: str
     exchange: Exchange | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """We did not ask: `reason` is a stable code such as `robots`, `detail` one line for people."""
-
-    reason: str
-    detail: str
-
-
-FetchOutcome = Fetched | Failed | Refused

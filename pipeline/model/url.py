@@ -121,11 +121,6 @@ def robots_url(origin: str) -> str:
     return _site_of(parts.scheme, parts.host, parts.port) + parts.target
 
 
-def host(url: str) -> str:
-    """Give the host of a normal URL, an IPv6 address in its brackets."""
-    return split(url).host
-
-
 @lru_cache(maxsize=4096)
 def _origin(site: str) -> str:
     parts = split(site + "/")

@@ -166,7 +166,6 @@ def test_origins_always_have_a_port() -> None:
     assert origin("https://example.org/") == "https://example.org:443"
     assert origin("https://example.org:8080/?a") == "https://example.org:8080"
     assert origin("http://[::1]:81/") == "http://[::1]:81"
-    assert url.host("http://[::1]:81/") == "[::1]"
 
 
 def test_a_url_is_taken_apart_for_the_request() -> None:
