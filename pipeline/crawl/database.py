@@ -111,14 +111,18 @@ def connect(path: Path) -> Database:
         connection = sqlite3.connect(
             path, timeout=30, isolation_level=None, check_same_thread=False, factory=Database
         )
-    # NORMAL is enough: if power loss undoes the last commit, the next start cuts the WARC's tail
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
-        connection.execute(f"PRAGMA {pragma}")
-    with transaction(connection):
-        if _version(connection, path) == 0:
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={VERSION}")
+    try:
+        # NORMAL is enough: what power loss undoes, the next start cuts off the WARC
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
+            connection.execute(f"PRAGMA {pragma}")
+        with transaction(connection):
+            if _version(connection, path) == 0:
+                for statement in SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={VERSION}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,17 +29,33 @@ def robots_of(origin: str) -> str:
     return f"http://{origin}/robots.txt"
 
 
+OPENED: list[Frontier | Share] = []
+
+
+@pytest.fixture(autouse=True)
+def close_all() -> Iterator[None]:
+    """Close what a test has opened; some have been closed already."""
+    yield
+    for database in OPENED:
+        with contextlib.suppress(sqlite3.ProgrammingError):
+            database.close()
+    OPENED.clear()
+
+
 class Archive:
     """A frontier with one run, and workers that can be asked to beat."""
 
     def __init__(self, folder: Path, workers: int = 1) -> None:
         self.path = folder / "frontier.sqlite"
         self.frontier = Frontier(self.path)
+        OPENED.append(self.frontier)
         self.run: Run = self.frontier.start("c", "c-20260101000000", NOW)
         self.frontier.register(range(workers), NOW)
 
     def share(self, worker: int = 0) -> Share:
-        return Share(self.path, self.run.id, worker, origin_of, robots_of)
+        share = Share(self.path, self.run.id, worker, origin_of, robots_of)
+        OPENED.append(share)
+        return share
 
 
 def settle(target: Target, kind: Kind = "captured") -> Outcome:
