@@ -49,7 +49,6 @@ class WarcFile:
     run: str
     opening: int
     committed: int
-    state: WarcState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +196,8 @@ class Frontier:
         """Give the WARC files in one of the states, oldest first."""
         marks = ",".join("?" * len(states))
         rows = self._db.execute(
-            "SELECT warc.id, warc.name, run.collection, run.name, warc.opening, warc.committed,"
-            " warc.state FROM warc JOIN run ON run.id = warc.run_id"
+            "SELECT warc.id, warc.name, run.collection, run.name, warc.opening, warc.committed"
+            " FROM warc JOIN run ON run.id = warc.run_id"
             f" WHERE state IN ({marks}) ORDER BY warc.id",
             states,
         ).fetchall()

@@ -41,14 +41,19 @@ class Layout:
         return self.root / "fixity" / "ledger.jsonl"
 
     @property
+    def working(self) -> Path:
+        """The folder of working state, which is no part of the archive."""
+        return self.root / ".holdfast"
+
+    @property
     def frontier(self) -> Path:
         """What is still to be fetched."""
-        return self.root / ".holdfast" / "frontier.sqlite"
+        return self.working / "frontier.sqlite"
 
     @property
     def lock(self) -> Path:
         """Held by the process that may write."""
-        return self.root / ".holdfast" / "lock"
+        return self.working / "lock"
 
     def relative(self, path: Path) -> str:
         """Give `path` as it is written in manifests, ledgers and findings."""

@@ -23,6 +23,7 @@ from pipeline.errors import IntegrityError
 from pipeline.fixity import ledger, manifest
 from pipeline.fixity.ledger import Event, SealedFile
 from pipeline.fixity.manifest import Manifest
+from pipeline.model.finding import Finding
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, Name
 
@@ -90,11 +91,7 @@ def recover(layout: Layout, now: datetime) -> None:
             )
         enter(layout, [], event_type="creation", detail={}, now=now)
         return
-    if account.faults:
-        raise IntegrityError(
-            f"{layout.ledger}: {account.faults[0].message}."
-            " Nothing was written: run holdfast verify, then restore the file from a copy"
-        )
+    _refuse_faults(layout.ledger, account.faults)
     _list(layout, account.objects.values())
 
 
@@ -174,14 +171,18 @@ def _sealed_file(layout: Layout, path: Path) -> SealedFile:
     return SealedFile(path=layout.relative(path), sha256=digest, size=path.stat().st_size)
 
 
-def _list(layout: Layout, objects: Iterable[SealedFile]) -> None:
-    listed = manifest.read(layout.manifest)
-    if listed is not None and listed.faults:
+def _refuse_faults(path: Path, faults: Sequence[Finding]) -> None:
+    if faults:
         raise IntegrityError(
-            f"{layout.manifest}: {listed.faults[0].message}."
+            f"{path}: {faults[0].message}."
             " Nothing was written: run holdfast verify, then restore the file from a copy"
         )
+
+
+def _list(layout: Layout, objects: Iterable[SealedFile]) -> None:
+    listed = manifest.read(layout.manifest)
     before = listed or Manifest(entries={})
+    _refuse_faults(layout.manifest, before.faults)
     try:
         after = before.adding({each.path: each.sha256 for each in objects})
     except ValueError as error:

@@ -117,7 +117,7 @@ class Worker:
             max_bytes=order.crawl.max_body_bytes,
             ca_bundle=order.crawl.ca_bundle or None,
             # /tmp may be memory
-            spool_folder=order.layout.frontier.parent,
+            spool_folder=order.layout.working,
         )
         self._visitor = Visitor(self._adapter, order.crawl, order.scope)
         self._share = Share(order.layout.frontier, order.run.id, order.number, origin, robots_url)
@@ -289,7 +289,7 @@ class Worker:
 
     def _encode(self, records: Sequence[Record]) -> Members:
         policy = self._order.warc
-        return Members(records, policy.codec, policy.level, self._order.layout.frontier.parent)
+        return Members(records, policy.codec, policy.level, self._order.layout.working)
 
     def _note(self, target: Target, visit: Visit, moment: float, offset: int, length: int) -> None:
         batch = self._batch
