@@ -27,7 +27,7 @@ from pipeline.model.layout import Layout
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.crawl.seeds import Collection
+    from pipeline.crawl.rules.seeds import Collection
     from pipeline.stages.verify_file import Level
 
 INTERRUPTED = 130
@@ -62,7 +62,7 @@ class Session:
 
     def collections(self, names: Sequence[str]) -> list[Collection]:
         """Read the seed files of the named collections, or of all."""
-        from pipeline.crawl.seeds import load_collections
+        from pipeline.crawl.rules.seeds import load_collections
 
         return load_collections(self.layout.seeds, names)
 

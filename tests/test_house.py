@@ -39,20 +39,20 @@ LATE_IMPORTERS = {"cli", "display"}
 
 # what reaches outside the process, and the only modules that may: patterns of module names
 RESERVED = {
-    "socket": r"crawl\.(connection|wire|fetch)",
-    "ssl": r"crawl\.(connection|reception|wire)",
-    "select": r"crawl\.connection",
-    "urllib3": r"crawl\.(wire|fetch|connection)",
-    "requests": r"crawl\.(wire|fetch|response)|stages\.visit",
+    "socket": r"crawl\.wire\.(adapter|connection|fetch)",
+    "ssl": r"crawl\.wire\.(adapter|connection|reception)",
+    "select": r"crawl\.wire\.connection",
+    "urllib3": r"crawl\.wire\.fetch",
+    "requests": r"crawl\.wire\.\w+|stages\.visit",
     "http": r"stages\.demo_server",
     "socketserver": r"stages\.demo_server",
     "urllib.request": "",
-    "sqlite3": r"crawl\.database",
+    "sqlite3": r"crawl\.frontier\.database",
     "subprocess": r"stages\.demo\w*",
     "multiprocessing": r"stages\.\w+",
     "trafilatura": r"extract\.\w+",
     "bs4": r"extract\.\w+",
-    "lxml": r"extract\.\w+|crawl\.links",
+    "lxml": r"extract\.\w+|crawl\.links\.\w+",
     "warcio": r"archive\.\w+",
     "click": r"cli|display",
     "rich": r"display",
@@ -61,7 +61,9 @@ RESERVED = {
 }
 
 # who may not look at a clock, throw dice, or make ids: they are given these
-PURE = re.compile(r"model\..+|extract\..+|crawl\.(scope|links|robots|schedule)")
+PURE = re.compile(
+    r"model\..+|extract\..+|crawl\.(rules\.(?!seeds|secrets)|links\.).+|crawl\.frontier\.schedule"
+)
 IMPURE_CALLS = re.compile(
     r"(datetime|date)\.(now|utcnow|today)|time\.\w+|random\.\w+|secrets\.\w+|os\.urandom"
     r"|uuid\.uuid[14]|open|input|print"

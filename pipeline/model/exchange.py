@@ -17,21 +17,38 @@ Truncated = Literal["length", "time", "disconnect"]
 """Why a body is not whole: WARC-Truncated (WARC 1.1 §5.13), as FORMAT.md §2 uses it."""
 
 FailureReason = Literal[
-    "url", "dns", "connect", "tls", "timeout", "disconnect", "protocol", "network"
+    "url",
+    "dns",
+    "address",
+    "connect",
+    "tls",
+    "timeout",
+    "disconnect",
+    "protocol",
+    "network",
+    "proxy",
 ]
-"""Why there is no response: the URL cannot be asked for, the name has no address, no connection, no
-trust or no common cipher, nothing came in time, the server hung up, what came is no HTTP, and
-whatever else a foreign adapter may report."""
+"""Why there is no response: the URL cannot be asked for, the name has no address, the address may
+not be reached, no connection, no trust or no common cipher, nothing came in time, the server hung
+up, what came is no HTTP, whatever else a foreign adapter may report, and the proxy refused."""
 
 _PIECE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """How the connection was protected: `TLSv1.3`, `TLS_AES_256_GCM_SHA384` (OpenSSL's names)."""
+    """How the connection was protected.
+
+    Attributes:
+        version: `TLSv1.3` and the like (OpenSSL's name).
+        cipher: `TLS_AES_256_GCM_SHA384` and the like (IANA's name).
+        untrusted: why the certificate does not hold; empty if it does.
+
+    """
 
     version: str
     cipher: str
+    untrusted: str = ""
 
 
 class Block:
@@ -87,13 +104,14 @@ class Exchange:
         duration_ms: from then to the last byte kept.
         ip_address: numeric address of the peer.
         tls: None for plain TCP.
-        request: the bytes sent.
+        request: the bytes sent, without the fields that `withheld` names.
         response: the bytes received, from the first one after the request.
         head: the head of the final response; None for HTTP/0.9 and where no whole head came.
         truncated: None if the body is whole.
         block_digest: `sha256:…` of `response`.
         payload_digest: `sha256:…` of the payload (FORMAT.md §2).
         payload_size: its bytes.
+        withheld: names of the header fields that were sent and are kept out of the archive.
 
     """
 
@@ -109,6 +127,7 @@ class Exchange:
     block_digest: str
     payload_digest: str
     payload_size: int
+    withheld: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,15 @@ Coding = Annotated[
         description='the value of an Accept-Encoding header, such as "identity" or "gzip"',
     ),
 ]
+Trust = Annotated[Literal["strict", "record"], Meta(description='"strict" or "record"')]
+Factor = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
+InFlight = Annotated[int, Meta(ge=1, le=16, description="a whole number from 1 to 16")]
+Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+AddressKind = Literal["loopback", "private", "link-local", "special"]
+Addresses = Annotated[
+    tuple[AddressKind, ...],
+    Meta(description='a list of "loopback", "private", "link-local" and "special"'),
+]
 Codec = Annotated[
     Literal["auto", "zlib-ng", "zlib"], Meta(description='"auto", "zlib-ng" or "zlib"')
 ]
@@ -77,20 +86,34 @@ class CrawlPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     Attributes:
         user_agent: as sent; where the operator gives none, `default_user_agent`.
-        delay_s: pause between two requests to one host.
-        connect_timeout_s: for TCP and TLS together.
+        delay_s: pause between two requests to one host; 0 is none, whatever `delay_factor` says.
+        delay_factor: the pause is at least so many times as long as the answer took.
+        max_delay_s: the longest pause that robots.txt (Crawl-delay) or `delay_factor` may ask for.
+        max_wait_s: the longest pause after 429 or 503, whatever Retry-After says.
+        in_flight: requests under way at one host at the same time.
+        connect_timeout_s: for the look-up of the name, TCP and TLS, each.
         idle_timeout_s: longest silence in the middle of an exchange.
         deadline_s: longest duration of one exchange; what came until then is kept, truncated.
         max_body_bytes: longest body; what came until then is kept, truncated.
         workers: processes; 0 is one for each core.
         retries: how often a failed target is tried again.
         retry_delay_s: wait before the first retry.
+        host_failures: failures in a row after which a host is set aside until the next run.
+        tls: `record` also captures where the certificate does not hold, and says so.
+        allow_addresses: kinds of addresses that are not public and may be reached all the same.
+        cookies: whether cookies that a host sets are sent back to it.
+        revisits: whether to ask only for what changed, and to store what is known by reference.
+        min_free_bytes: room on the disk below which a crawl pauses.
         ca_bundle: file of extra root certificates (PEM); empty is none.
 
     """
 
     user_agent: AsciiLine = ""
     delay_s: Delay = 1.0
+    delay_factor: Factor = 1.0
+    max_delay_s: Delay = 60.0
+    max_wait_s: Delay = 3600.0
+    in_flight: InFlight = 1
     connect_timeout_s: Timeout = 20.0
     idle_timeout_s: Timeout = 60.0
     deadline_s: Timeout = 900.0
@@ -99,6 +122,12 @@ class CrawlPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     workers: Workers = 0
     retries: Retries = 2
     retry_delay_s: Delay = 30.0
+    host_failures: Count = 10
+    tls: Trust = "strict"
+    allow_addresses: Addresses = ()
+    cookies: bool = True
+    revisits: bool = True
+    min_free_bytes: Size = 256 << 20
     ca_bundle: Line = ""
 
 
@@ -106,8 +135,16 @@ class CrawlOverrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """[crawl] of a seed file: what this collection does otherwise; None is as config.toml says."""
 
     delay_s: Delay | None = None
+    delay_factor: Factor | None = None
+    max_delay_s: Delay | None = None
+    in_flight: InFlight | None = None
+    deadline_s: Timeout | None = None
     accept_encoding: Coding | None = None
     max_body_bytes: Size | None = None
+    tls: Trust | None = None
+    allow_addresses: Addresses | None = None
+    cookies: bool | None = None
+    revisits: bool | None = None
 
     def over(self, policy: CrawlPolicy) -> CrawlPolicy:
         """Give `policy` with what is set here in its place."""
@@ -115,6 +152,42 @@ class CrawlOverrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             name: value for name, value in msgspec.structs.asdict(self).items() if value is not None
         }
         return msgspec.structs.replace(policy, **changes)
+
+
+class LinkPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[links] of a seed file: where links are sought besides HTML and CSS.
+
+    Attributes:
+        forms: in forms that are sent with GET, as they stand.
+        scripts: in the strings of scripts (hop letter X, asked for last).
+        text: in plain text.
+        pdf: in PDF files.
+        feeds: in RSS, Atom and JSON feeds.
+        sitemaps: in sitemaps, those that robots.txt names and /sitemap.xml.
+
+    """
+
+    forms: bool = False
+    scripts: bool = False
+    text: bool = False
+    pdf: bool = True
+    feeds: bool = True
+    sitemaps: bool = True
+
+
+class RunLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[limits] of a seed file: when a run ends although URLs are waiting; None is no limit.
+
+    Attributes:
+        max_captures: captures and revisits, robots.txt among them.
+        max_bytes: bytes received on the wire.
+        max_time_s: seconds of crawling, pauses between sessions left out.
+
+    """
+
+    max_captures: Count | None = None
+    max_bytes: Size | None = None
+    max_time_s: Timeout | None = None
 
 
 class WarcPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -7,6 +7,9 @@ from typing import Literal
 
 Kind = Literal["captured", "revisit", "refused", "failed"]
 
+Change = Literal["new", "changed", "unchanged", "vanished"]
+"""A capture beside the one before it of the same URL. `vanished`: it was there (2xx), and is not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -39,14 +42,37 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """A URL that was met and not taken up: out of scope, a trap, or no URL to be asked for.
+
+    Attributes:
+        url: normal, or where it is none, as it was written (at most 500 characters).
+        via: the target on whose page it stands.
+        hops: its own way from the seed.
+        reason: code of the rule (FORMAT.md §2).
+        rule: the rule that decided, in words.
+
+    """
+
+    url: str
+    via: int | None
+    hops: str
+    reason: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of a target, and where the WARC tells it.
 
     Attributes:
         reason: code of a refusal or failure; empty for captures.
         status: HTTP status code, if there was a response.
+        mime: media type that the response names, empty if none.
+        change: beside the capture before; None where nothing was captured.
         offset, length: the members of this target in the worker's WARC file.
         received: bytes received on the wire.
+        duration_ms: how long the exchange took.
 
     """
 
@@ -55,9 +81,12 @@ class Outcome:
     at: float
     reason: str = ""
     status: int | None = None
+    mime: str = ""
+    change: Change | None = None
     offset: int
     length: int
     received: int = 0
+    duration_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

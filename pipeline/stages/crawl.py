@@ -30,9 +30,9 @@ from pipeline import __version__
 from pipeline.archive import codec
 from pipeline.archive.compose import Provenance
 from pipeline.config import Config
-from pipeline.crawl.beat import Share
-from pipeline.crawl.frontier import Frontier, Run, WarcState
-from pipeline.crawl.seeds import Collection
+from pipeline.crawl.frontier.runs import Frontier, Run, WarcState
+from pipeline.crawl.frontier.share import Share
+from pipeline.crawl.rules.seeds import Collection
 from pipeline.errors import HoldfastError
 from pipeline.model import canonical
 from pipeline.model.layout import Layout

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.crawl.frontier import Counts
+from pipeline.crawl.frontier.runs import Counts
 from pipeline.model.wording import printable, size, table
 
 _SUMMED = ("captures", "revisits", "refused", "failed", "bytes", "discovered", "waiting")

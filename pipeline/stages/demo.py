@@ -20,7 +20,7 @@ from pipeline import durable
 from pipeline.archive.index import parse_capture
 from pipeline.archive.reader import Record, walk
 from pipeline.config import load
-from pipeline.crawl.seeds import load_collections
+from pipeline.crawl.rules.seeds import load_collections
 from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
 from pipeline.model.names import CDXJ, WARC

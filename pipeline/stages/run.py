@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.crawl.seeds import Collection
+from pipeline.crawl.rules.seeds import Collection
 from pipeline.fixity import ledger
 from pipeline.model.layout import Layout
 from pipeline.stages.crawl import CrawlOptions, Interrupted, crawl

@@ -18,7 +18,7 @@ from pipeline import __version__, durable
 from pipeline.archive.index import member_line
 from pipeline.archive.validator import inspect
 from pipeline.archive.writer import cut_back
-from pipeline.crawl.frontier import Frontier, WarcFile
+from pipeline.crawl.frontier.runs import Frontier, WarcFile
 from pipeline.errors import IntegrityError
 from pipeline.fixity import ledger, manifest
 from pipeline.fixity.ledger import Event, SealedFile

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.crawl.scope import Decision
-from pipeline.crawl.seeds import Collection, load_collections, other_files
+from pipeline.crawl.rules.scope import Decision
+from pipeline.crawl.rules.seeds import Collection, load_collections, other_files
 from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
 from pipeline.model.toml import shown

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import durable
-from pipeline.crawl.frontier import Counts, Run, peek
+from pipeline.crawl.frontier.runs import Counts, Run, peek
 from pipeline.fixity import disk, ledger, manifest
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, parse

@@ -13,11 +13,11 @@ from requests.adapters import BaseAdapter
 
 from pipeline.archive.compose import Composer, Trail
 from pipeline.archive.member import Record
-from pipeline.crawl.fetch import fetch
-from pipeline.crawl.links import Outlink, outlinks, redirect_target
-from pipeline.crawl.robots import MAX_BYTES, Robots
-from pipeline.crawl.scope import Scope
-from pipeline.crawl.seen import Seen
+from pipeline.crawl.frontier.seen import Seen
+from pipeline.crawl.links.html import Outlink, outlinks, redirect_target
+from pipeline.crawl.rules.robots import MAX_BYTES, Robots
+from pipeline.crawl.rules.scope import Scope
+from pipeline.crawl.wire.fetch import fetch
 from pipeline.model.content import decode_content
 from pipeline.model.exchange import Exchange, Failed, Fetched
 from pipeline.model.http import body

@@ -23,12 +23,12 @@ from multiprocessing.synchronize import Event
 from pipeline.archive.compose import Composer, Provenance
 from pipeline.archive.member import Members, Record
 from pipeline.archive.writer import OpenWarc
-from pipeline.crawl.beat import Batch, Share
-from pipeline.crawl.frontier import Run
-from pipeline.crawl.robots import Robots
-from pipeline.crawl.schedule import Schedule
-from pipeline.crawl.scope import Scope
-from pipeline.crawl.wire import WireAdapter
+from pipeline.crawl.frontier.runs import Run
+from pipeline.crawl.frontier.schedule import Schedule
+from pipeline.crawl.frontier.share import Batch, Share
+from pipeline.crawl.rules.robots import Robots
+from pipeline.crawl.rules.scope import Scope
+from pipeline.crawl.wire.adapter import WireAdapter
 from pipeline.errors import HoldfastError, StorageError
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, Name

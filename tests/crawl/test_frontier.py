@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.crawl import beat as beat_module
-from pipeline.crawl.beat import LEASE_S, Batch, Grant, Share, Wish
-from pipeline.crawl.frontier import Frontier, Run, peek
+from pipeline.crawl.frontier import share as share_module
+from pipeline.crawl.frontier.runs import Frontier, Run, peek
+from pipeline.crawl.frontier.share import LEASE_S, Batch, Grant, Share, Wish
 from pipeline.errors import ConfigError, StorageError
 from pipeline.model.target import Discovery, Kind, Outcome, Retry, RobotsAnswer, Target
 
@@ -181,7 +181,7 @@ def test_a_failed_target_waits_until_its_retry_is_due(archive: Archive) -> None:
 def test_urls_whose_keys_collide_are_all_kept(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(beat_module, "key_of", lambda _run, _url: 7)
+    monkeypatch.setattr(share_module, "key_of", lambda _run, _url: 7)
     share = archive.share()
     share.plant(["http://a/1", "http://a/2"])
     archive.share().plant(["http://a/2", "http://a/3"])

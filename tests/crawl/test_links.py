@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from pipeline.crawl import links
-from pipeline.crawl.links import MAX_LINKS, Outlink, outlinks, redirect_target
+from pipeline.crawl.links import html as links
+from pipeline.crawl.links.html import MAX_LINKS, Outlink, outlinks, redirect_target
 from pipeline.model.url import Rejected, absolute, resolve
 
 PAGE = "http://www.example.org/a/page.html"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.crawl.robots import MAX_BYTES, Robots, product_token
+from pipeline.crawl.rules.robots import MAX_BYTES, Robots, product_token
 
 AGENT = "Holdfast/0.1.0 (+https://www.google.example/bot)"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.crawl.beat import Grant, HostLease
-from pipeline.crawl.schedule import Schedule
+from pipeline.crawl.frontier.schedule import Schedule
+from pipeline.crawl.frontier.share import Grant, HostLease
 from pipeline.model.target import Target
 
 NOW = 1_000.0

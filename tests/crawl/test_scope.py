@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from pipeline.crawl.scope import Decision, Scope
+from pipeline.crawl.rules.scope import Decision, Scope
 
 PREFIX = Scope.of(
     "prefix",

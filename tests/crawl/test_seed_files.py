@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.crawl.seeds import Collection, Seed, load_collections, other_files, parse
+from pipeline.crawl.rules.seeds import Collection, Seed, load_collections, other_files, parse
 from pipeline.errors import ConfigError
 from pipeline.model.digest import sha256
 from pipeline.model.policy import CrawlOverrides, CrawlPolicy

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import config
-from pipeline.crawl.seeds import load_collections
+from pipeline.crawl.rules.seeds import load_collections
 from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
 from pipeline.stages.init import CONFIG_TOML, init

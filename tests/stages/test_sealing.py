@@ -16,8 +16,8 @@ from pipeline import durable
 from pipeline.archive.compose import Composer, Provenance, Trail
 from pipeline.archive.member import Members
 from pipeline.archive.writer import OpenWarc
-from pipeline.crawl.beat import Batch, Share, Wish
-from pipeline.crawl.frontier import Frontier
+from pipeline.crawl.frontier.runs import Frontier
+from pipeline.crawl.frontier.share import Batch, Share, Wish
 from pipeline.errors import IntegrityError
 from pipeline.fixity import ledger, manifest
 from pipeline.model.digest import sha256

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.frontier import Frontier
+from pipeline.crawl.frontier.runs import Frontier
 from pipeline.errors import HoldfastError
 from pipeline.fixity import manifest
 from pipeline.fixity.manifest import Manifest

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl.wire import WireAdapter
+from pipeline.crawl.wire.adapter import WireAdapter
 
 _PATIENCE_S = 10.0
 

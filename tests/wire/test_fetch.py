@@ -12,8 +12,8 @@ import responses
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ProtocolError
 
-from pipeline.crawl.fetch import fetch
-from pipeline.crawl.wire import WireError
+from pipeline.crawl.wire.adapter import WireError
+from pipeline.crawl.wire.fetch import fetch
 from pipeline.model.exchange import Failed
 
 URL = "http://user:secret@example.org:8080/page"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.crawl.fetch import fetch
+from pipeline.crawl.wire.fetch import fetch
 from pipeline.errors import ConfigError, StorageError
 from pipeline.model.exchange import Failed, Fetched
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.crawl.fetch import fetch
+from pipeline.crawl.wire.fetch import fetch
 from pipeline.model.digest import sha256
 from pipeline.model.exchange import Exchange, Failed, Fetched
 from pipeline.model.http import read_message

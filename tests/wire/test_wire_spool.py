@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from pipeline.crawl.fetch import fetch
-from pipeline.crawl.spool import Spool
+from pipeline.crawl.wire.fetch import fetch
+from pipeline.crawl.wire.spool import Spool
 from pipeline.model.exchange import Block
 
 MEGABYTE = 1_000_000
@@ -50,8 +50,8 @@ def test_a_large_body_comes_back_through_requests(serve, make_adapter):
 
 CHILD = """
 import json, resource, sys
-from pipeline.crawl.fetch import fetch
-from pipeline.crawl.wire import WireAdapter
+from pipeline.crawl.wire.fetch import fetch
+from pipeline.crawl.wire.adapter import WireAdapter
 
 def peak():
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pipeline.crawl.beat import Grant, HostLease, Wish
+from pipeline.crawl.frontier.share import Grant, HostLease, Wish
 from pipeline.model.target import Target
 
 # the longest time between two beats that still leaves the lease to us

@@ -1,6 +1,6 @@
 """The transport: one request out, one response in, every byte of both kept.
 
-For `pipeline.crawl.fetch`; also usable in a `requests.Session`. It owns the socket, so no other
+For `fetch`; also usable in a `requests.Session`. It owns the socket, so no other
 parser drops, repairs or re-serialises anything. It follows no redirect, keeps no cookie, retries
 nothing the server has begun to answer, and reads no environment: that is the frontier's business.
 """
@@ -22,9 +22,9 @@ from typing import Any
 from requests import PreparedRequest, exceptions
 from requests.adapters import BaseAdapter
 
-from pipeline.crawl.connection import Connection, Origin, Pool, connect, tls_context
-from pipeline.crawl.reception import Limits, Reception
-from pipeline.crawl.response import CapturedResponse
+from pipeline.crawl.wire.connection import Connection, Origin, Pool, connect, tls_context
+from pipeline.crawl.wire.reception import Limits, Reception
+from pipeline.crawl.wire.response import CapturedResponse
 from pipeline.model.exchange import Exchange, Failed
 
 _URL = re.compile(

@@ -16,8 +16,8 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import NameResolutionError, NewConnectionError, ProtocolError
 
-from pipeline.crawl.response import CapturedResponse
-from pipeline.crawl.wire import WireError
+from pipeline.crawl.wire.adapter import WireError
+from pipeline.crawl.wire.response import CapturedResponse
 from pipeline.model.exchange import Failed, FailureReason, Fetched
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]

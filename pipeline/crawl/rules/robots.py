@@ -11,7 +11,7 @@ from typing import Final
 
 from protego import Protego
 
-from pipeline.crawl.scope import Decision
+from pipeline.crawl.rules.scope import Decision
 
 MAX_BYTES: Final = 500 * 1024
 """What follows is not read (RFC 9309 §2.5 asks for at least so much)."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.crawl.database import connect, transaction
-from pipeline.crawl.frontier import key_of
+from pipeline.crawl.frontier.database import connect, transaction
+from pipeline.crawl.frontier.runs import key_of
 from pipeline.model.target import Discovery, Outcome, Retry, RobotsAnswer, Target
 
 LEASE_S = 15.0

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.crawl.connection import Connection
-from pipeline.crawl.spool import Spool
+from pipeline.crawl.wire.connection import Connection
+from pipeline.crawl.wire.spool import Spool
 from pipeline.model.exchange import Truncated
 from pipeline.model.http import PayloadStream, keeps_alive
 

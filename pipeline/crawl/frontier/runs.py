@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.crawl.database import connect, read_only, transaction
+from pipeline.crawl.frontier.database import connect, read_only, transaction
 from pipeline.errors import StorageError
 
 WarcState = Literal["open", "closed", "sealed", "unsound"]

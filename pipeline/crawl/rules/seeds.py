@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from pipeline.crawl.scope import Scope, ScopeType
+from pipeline.crawl.rules.scope import Scope, ScopeType
 from pipeline.errors import ConfigError
 from pipeline.model import toml
 from pipeline.model.digest import sha256

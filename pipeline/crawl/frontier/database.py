@@ -1,6 +1,6 @@
 """The database file of the frontier: its tables, and failures told as the disk's.
 
-Only `crawl/frontier.py` and `crawl/beat.py` write statements for it.
+Only the modules of this folder write statements for it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,23 @@ SCHEMA = """
 CREATE TABLE run(
     id INTEGER PRIMARY KEY, collection TEXT NOT NULL, name TEXT NOT NULL UNIQUE,
     started_at REAL NOT NULL, finished_at REAL,
+    active_s REAL NOT NULL DEFAULT 0, ended_by TEXT NOT NULL DEFAULT '',
+    reserved INTEGER NOT NULL DEFAULT 0,
     discovered INTEGER NOT NULL DEFAULT 0, captured INTEGER NOT NULL DEFAULT 0,
     revisit INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
-    failed INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0);
+    failed INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,
+    new INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL DEFAULT 0,
+    unchanged INTEGER NOT NULL DEFAULT 0, vanished INTEGER NOT NULL DEFAULT 0);
 CREATE UNIQUE INDEX run_unfinished ON run(collection) WHERE finished_at IS NULL;
 CREATE TABLE host(
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, origin TEXT NOT NULL,
-    next_at REAL NOT NULL DEFAULT 0, owner INTEGER, epoch INTEGER NOT NULL DEFAULT 0,
-    lease_until REAL NOT NULL DEFAULT 0, idle INTEGER NOT NULL DEFAULT 1,
-    robots_status INTEGER, robots BLOB, UNIQUE(run_id, origin));
+    next_at REAL NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT '',
+    owner INTEGER, epoch INTEGER NOT NULL DEFAULT 0, lease_until REAL NOT NULL DEFAULT 0,
+    idle INTEGER NOT NULL DEFAULT 1, set_aside INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0, robots_status INTEGER, robots BLOB, cookies BLOB,
+    asked INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+    spent_ms INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(run_id, origin));
 CREATE INDEX host_free ON host(run_id, next_at) WHERE idle = 0;
 CREATE TABLE url(
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, host_id INTEGER NOT NULL,
@@ -35,17 +43,27 @@ CREATE TABLE todo(
     host_id INTEGER NOT NULL, priority INTEGER NOT NULL, url_id INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0,
     PRIMARY KEY(host_id, priority, url_id)) WITHOUT ROWID;
+CREATE TABLE declined(
+    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, key INTEGER NOT NULL UNIQUE,
+    url TEXT NOT NULL, via INTEGER, hops TEXT NOT NULL, rule_id INTEGER NOT NULL);
+CREATE TABLE rule(
+    id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, reason TEXT NOT NULL, words TEXT NOT NULL,
+    declined INTEGER NOT NULL DEFAULT 0, UNIQUE(run_id, words));
 CREATE TABLE outcome(
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, url_id INTEGER NOT NULL, at REAL NOT NULL,
-    kind TEXT NOT NULL, reason TEXT NOT NULL, status INTEGER,
-    warc_id INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL);
+    kind TEXT NOT NULL, reason TEXT NOT NULL, status INTEGER, mime TEXT NOT NULL,
+    received INTEGER NOT NULL, duration_ms INTEGER NOT NULL,
+    warc_id INTEGER, offset INTEGER, length INTEGER);
+CREATE TABLE minute(
+    run_id INTEGER NOT NULL, at INTEGER NOT NULL, captured INTEGER NOT NULL,
+    received INTEGER NOT NULL, PRIMARY KEY(run_id, at)) WITHOUT ROWID;
 CREATE TABLE warc(
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, serial INTEGER NOT NULL,
     name TEXT NOT NULL UNIQUE, opening INTEGER NOT NULL DEFAULT 0,
     committed INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL);
 CREATE TABLE worker(id INTEGER PRIMARY KEY, seen_at REAL NOT NULL);
 """
-VERSION = 1
+VERSION = 2
 
 
 class _Cursor(sqlite3.Cursor):

@@ -1,0 +1,1 @@
+"""Where a captured resource leads. Pure."""

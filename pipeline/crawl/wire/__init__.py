@@ -1,0 +1,1 @@
+"""One exchange with a web server: the only code that opens sockets."""
