@@ -36,6 +36,7 @@ lint: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python benchmarks/crawl.py
+	$(BIN)/python benchmarks/politeness.py
 	$(BIN)/python benchmarks/verify.py
 
 $(RUNTIME): pyproject.toml requirements.lock

@@ -1,8 +1,11 @@
-"""What a crawl costs: `holdfast crawl` beside `wget -r --warc-file`, same server, same pages.
+"""What a crawl costs: `holdfast crawl` beside `wget -r --warc-file` and Scrapy, on the same pages.
 
 Prints as a Markdown table: CPU per captured URL (user and system time of the whole process tree,
-start-up included), wall time, and bytes per URL. Each figure is the median of several repetitions,
-run in turns so that a busy machine is unfair to both alike.
+start-up included), URLs per second of wall time, and bytes per URL. Each figure is the median of
+several repetitions, run in turns so that a busy machine is unfair to all alike.
+
+Scrapy and its WARC exporter (scrapy_warc.py) are no part of this project: they are installed on
+demand into an environment of their own under build/; where that fails, the column says so.
 
 Usage: python benchmarks/crawl.py [TURNS]
 """
@@ -15,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,6 +31,22 @@ from pipeline.archive.reader import Record, bare_uri, walk
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 TURNS = 5
 MANY_HOSTS = 22
+HERE = Path(__file__).parent
+SCRAPY = HERE.parent / "build" / "scrapy"
+SCRAPY_PACKAGES = ["scrapy==2.19.*", "warcio==1.8.*"]
+
+# the goals of a ratio to wget, by number of hosts and figure
+GOALS = {
+    (1, "CPU ms per URL"): "≤ 0.8",
+    (MANY_HOSTS, "CPU ms per URL"): "≤ 0.6",
+    (MANY_HOSTS, "URLs per second"): "≥ 3",
+    (1, "request + response, bytes per URL"): "≤ 1.02",
+    (MANY_HOSTS, "request + response, bytes per URL"): "≤ 1.02",
+    (1, "whole file, bytes per URL"): "≤ 1.10",
+    (MANY_HOSTS, "whole file, bytes per URL"): "≤ 1.10",
+}
+
+Crawl = Callable[[Sequence[str], Path], "Cost"]
 
 
 @dataclass(frozen=True)
@@ -64,17 +84,22 @@ def main() -> None:
     lacking = bed.missing(many, ["wget"])
     if lacking or len(languages) < MANY_HOSTS - 2:
         sys.exit(f"The test bed is not complete: {lacking or 'fewer handbooks than expected'}")
-    print(f"{_version('wget')}, medians of {turns} turns\n")
+    peers: dict[str, Crawl] = {"holdfast": _holdfast, "wget": _wget}
+    if _has_scrapy():
+        peers["scrapy"] = _scrapy
+    print(f"{_version('wget')}, Scrapy 2.19, medians of {turns} turns\n")
     for title, trees in (("one host", one), (f"{len(many)} hosts", many)):
-        print(_table(title, compare(trees, turns)), flush=True)
+        print(_table(title, len(trees), compare(trees, turns, peers)), flush=True)
 
 
-def compare(trees: Sequence[bed.Tree], turns: int) -> dict[str, list[Cost]]:
-    """Crawl `trees` with both programs in turns."""
-    costs: dict[str, list[Cost]] = {"holdfast": [], "wget": []}
+def compare(
+    trees: Sequence[bed.Tree], turns: int, peers: Mapping[str, Crawl]
+) -> dict[str, list[Cost]]:
+    """Crawl `trees` with each program in turns."""
+    costs: dict[str, list[Cost]] = {name: [] for name in peers}
     with tempfile.TemporaryDirectory() as place, bed.serve(trees, Path(place)) as server:
         for _ in range(turns):
-            for name, crawl in (("holdfast", _holdfast), ("wget", _wget)):
+            for name, crawl in peers.items():
                 folder = Path(place) / "crawl"
                 folder.mkdir()
                 costs[name].append(crawl(server.urls, folder))
@@ -98,6 +123,28 @@ def _wget(urls: Sequence[str], folder: Path) -> Cost:
     command += [f"--directory-prefix={folder / 'pages'}", *urls]
     # 8: the server answered some request with an error, here a broken link
     return _measured(command, folder, lambda: [folder / "bench.warc.gz"], (0, 8))
+
+
+def _has_scrapy() -> bool:
+    """Install Scrapy where it is not yet; tell whether it is there."""
+    done = SCRAPY / "installed"
+    if done.exists():
+        return True
+    try:
+        venv.create(SCRAPY, with_pip=True, clear=True)
+        pip = [SCRAPY / "bin" / "python", "-m", "pip", "--quiet", "install", *SCRAPY_PACKAGES]
+        subprocess.run(pip, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"Scrapy could not be installed: {error}", file=sys.stderr)
+        return False
+    done.touch()
+    return True
+
+
+def _scrapy(urls: Sequence[str], folder: Path) -> Cost:
+    warc = folder / "bench.warc.gz"
+    command = [SCRAPY / "bin" / "python", HERE / "scrapy_warc.py", warc, *urls]
+    return _measured(command, folder, lambda: [warc], (0,))
 
 
 def _measured(
@@ -128,8 +175,8 @@ def _measured(
     )
 
 
-def _table(title: str, costs: dict[str, list[Cost]]) -> str:
-    # each finds some URLs that the other does not look for; sizes are compared on what both have
+def _table(title: str, hosts: int, costs: dict[str, list[Cost]]) -> str:
+    # each finds some URLs that the others do not look for; sizes are compared on what all have
     both = set.intersection(*(set(cost.pairs) for turns in costs.values() for cost in turns))
 
     def pair_size(cost: Cost) -> float:
@@ -138,14 +185,22 @@ def _table(title: str, costs: dict[str, list[Cost]]) -> str:
     figures: list[tuple[str, Callable[[Cost], float], str]] = [
         ("URLs captured", lambda cost: cost.urls, ",.0f"),
         ("CPU ms per URL", lambda cost: 1000 * cost.cpu_s / cost.urls, ".3f"),
+        ("URLs per second", lambda cost: cost.urls / cost.wall_s, ",.0f"),
         ("wall s", lambda cost: cost.wall_s, ".2f"),
         ("request + response, bytes per URL", pair_size, ",.0f"),
         ("whole file, bytes per URL", lambda c: pair_size(c) + c.other_bytes / c.urls, ",.0f"),
     ]
-    lines = [f"| {title} | holdfast | wget | ratio |", "|---|---|---|---|"]
+    lines = [
+        f"| {title} | holdfast | wget | holdfast / wget | goal | scrapy | holdfast / scrapy |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, figure, form in figures:
-        ours, theirs = (median(figure(cost) for cost in costs[who]) for who in ("holdfast", "wget"))
-        lines.append(f"| {name} | {ours:{form}} | {theirs:{form}} | {ours / theirs:.3f} |")
+        middle = {who: median(map(figure, turns)) for who, turns in costs.items()}
+        ours, wget, scrapy = middle["holdfast"], middle["wget"], middle.get("scrapy")
+        goal = GOALS.get((hosts, name), "")
+        peer = f"{scrapy:{form}} | {ours / scrapy:.3f}" if scrapy else "not installed |"
+        beside = f"{ours:{form}} | {wget:{form}} | {ours / wget:.3f} | {goal}"
+        lines.append(f"| {name} | {beside} | {peer} |")
     return "\n".join([*lines, ""])
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,6 +55,11 @@ class Session:
         """Show progress on standard error, unless quiet."""
         return Display(quiet=self.quiet, verbose=self.verbose)
 
+    def tell(self, message: str) -> None:
+        """Say at once, on standard error, what the operator should hear; unless quiet."""
+        if not self.quiet and sys.stderr is not None:
+            say(message)
+
     def config(self) -> Config:
         """Read config.toml."""
         from pipeline.config import load
@@ -62,9 +68,11 @@ class Session:
 
     def collections(self, names: Sequence[str]) -> list[Collection]:
         """Read the seed files of the named collections, or of all."""
+        from datetime import UTC, datetime
+
         from pipeline.crawl.rules.seeds import load_collections
 
-        return load_collections(self.layout.seeds, names)
+        return load_collections(self.layout.seeds, names, year=datetime.now(UTC).year)
 
     def print(self, report: Any, text: Callable[[], str]) -> NoReturn:
         """Print a report as JSON or as text, and end with its exit code."""
@@ -213,15 +221,21 @@ def crawl(
     finished is crawled anew.
     """
     config, chosen = session.config(), session.collections(collections)
-    from pipeline.stages.crawl import CrawlOptions
     from pipeline.stages.crawl import crawl as stage
     from pipeline.stages.crawl_report import CrawlSummary
+    from pipeline.stages.rules import CrawlOptions
 
     session.listen()
     options = CrawlOptions(workers=workers, delay_s=delay)
     with session.display() as display:
         reports = stage(
-            session.layout, config, chosen, options, display.observe, lambda: session.interrupted
+            session.layout,
+            config,
+            chosen,
+            options,
+            display.observe,
+            lambda: session.interrupted,
+            session.tell,
         )
     summary = CrawlSummary(reports)
     session.print(summary, summary.as_text)
@@ -268,14 +282,20 @@ def run(
 ) -> None:
     """Crawl, extract and verify: the whole job."""
     config, chosen = session.config(), session.collections(collections)
-    from pipeline.stages.crawl import CrawlOptions
+    from pipeline.stages.rules import CrawlOptions
     from pipeline.stages.run import run as stage
 
     session.listen()
     options = CrawlOptions(workers=workers, delay_s=delay)
     with session.display() as display:
         report = stage(
-            session.layout, config, chosen, options, display.observe, lambda: session.interrupted
+            session.layout,
+            config,
+            chosen,
+            options,
+            display.observe,
+            lambda: session.interrupted,
+            session.tell,
         )
     session.print(report, report.as_text)
 
@@ -329,7 +349,7 @@ def status(session: Session) -> None:
 
     session.config()
     names = [collection.name for collection in session.collections(())]
-    report = stage(session.layout, names)
+    report = stage(session.layout, names, time.time())
     session.print(report, report.as_text)
 
 

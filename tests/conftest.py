@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warcio.archiveiterator import ArchiveIterator
 
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 LIMIT_S = 120
@@ -28,6 +29,8 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    then: Answer | None = None
+    """What is said the next time."""
 
 
 @dataclass
@@ -37,6 +40,8 @@ class Site:
     address: str
     pages: dict[str, Answer] = field(default_factory=dict)
     log: list[tuple[float, str]] = field(default_factory=list)
+    headers: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """What was asked for, and the header fields of the request in lower case."""
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -110,17 +115,24 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             with lock:
                 site.log.append((time.time(), self.path))
+                asked = {name.lower(): value for name, value in self.headers.items()}
+                site.headers.append((self.path, asked))
                 site.in_flight += 1
                 site.most_in_flight = max(site.most_in_flight, site.in_flight)
-            answer = site.pages.get(self.path, Answer(b"not here", status=404))
+                answer = site.pages.get(self.path, Answer(b"not here", status=404))
+                site.pages[self.path] = answer.then or answer
+            etag = answer.headers.get("ETag")
+            if etag and asked.get("if-none-match") == etag:
+                answer = Answer(status=304, headers={"ETag": etag})
             time.sleep(answer.delay_s)
             with lock:
                 site.in_flight -= 1
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Type", answer.media_type)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if answer.status != 304:
+                self.send_header("Content-Type", answer.media_type)
+                self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
             self.wfile.flush()
@@ -168,6 +180,34 @@ class Archive:
             text=True,
             start_new_session=True,
         )
+
+    def settings(self, table: str, **values: object) -> None:
+        """Set values in a table of config.toml."""
+        path = self.root / "config.toml"
+        lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+        text = path.read_text()
+        head = f"[{table}]\n"
+        whole = text.replace(head, head + lines) if head in text else f"{text}{head}{lines}"
+        path.write_text(whole)
+
+    def records(self) -> list[tuple[dict[str, str], bytes]]:
+        """Give the header fields and the block of every sealed record, in the order of files."""
+        found = []
+        for path in sorted(self.root.glob("warc/*/*.warc.gz")):
+            with path.open("rb") as stream:
+                for record in ArchiveIterator(stream, no_record_parse=True):
+                    fields = dict(record.rec_headers.headers)
+                    found.append((fields, record.raw_stream.read()))
+        return found
+
+    def log(self) -> list[dict[str, Any]]:
+        """Give the lines of the crawl logs."""
+        return [
+            json.loads(line)
+            for fields, block in self.records()
+            if "crawl-log" in fields.get("WARC-Target-URI", "")
+            for line in block.splitlines()
+        ]
 
     def captures(self) -> list[dict[str, str]]:
         """Give all captures that the sealed indexes name."""

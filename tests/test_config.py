@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 
 from pipeline import __version__, config
 from pipeline.config import Config, ConfigFile
+from pipeline.crawl.rules.scope import ScopeTable
 from pipeline.errors import ConfigError, NoArchive
 from pipeline.model import toml
 from pipeline.model.digest import sha256
-from pipeline.model.policy import ArchivePolicy, CrawlPolicy, WarcPolicy
+from pipeline.model.policy import (
+    ArchivePolicy,
+    CrawlOverrides,
+    CrawlPolicy,
+    LinkPolicy,
+    RunLimits,
+    WarcPolicy,
+)
 from pipeline.stages.init import CONFIG_TOML
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +93,13 @@ WRONG = {
     "[warc]\nmax_file_bytes = 1.5": [
         "config.toml: line 2: warc.max_file_bytes: expected a whole number of bytes, 1 or more (at"
         " most 1 TiB), got 1.5"
+    ],
+    '[crawl]\ntls = "lax"\ncookies = 1\nin_flight = 17\nallow_addresses = ["lan"]': [
+        'config.toml: line 2: crawl.tls: expected "strict" or "record", got "lax"',
+        "config.toml: line 3: crawl.cookies: expected true or false, got 1",
+        "config.toml: line 4: crawl.in_flight: expected a whole number from 1 to 16, got 17",
+        'config.toml: line 5: crawl.allow_addresses: expected a list of "loopback", "private",'
+        ' "link-local" and "special", got ["lan"]',
     ],
     '[extract]\nundeclared_encodings = ["klingon"]': [
         "config.toml: line 2: extract.undeclared_encodings: expected a list, each value one of"
@@ -190,13 +205,23 @@ def test_the_template_explains_every_key_and_sets_each_to_its_default() -> None:
         )
         if " = " in line and not line.startswith("#") and not before.startswith("#")
     ]
-    assert unexplained == ["retry_delay_s = 30.0"], "explained together with the line above"
+    assert unexplained == []
 
 
 def test_every_setting_says_what_it_expects() -> None:
     for table in msgspec.structs.fields(ConfigFile):
         for field in msgspec.structs.fields(table.type):
             assert toml._expected(field.type), f"{table.name}.{field.name}"
+
+
+def test_every_setting_of_a_seed_file_says_what_it_expects() -> None:
+    for shape in (ScopeTable, LinkPolicy, RunLimits, CrawlOverrides):
+        for field in msgspec.structs.fields(shape):
+            assert toml._expected(field.type), f"{shape.__name__}.{field.name}"
+
+
+def test_the_settings_of_this_repository_are_the_template() -> None:
+    assert (ROOT / "config.toml").read_text("utf-8") == CONFIG_TOML
 
 
 def test_the_settings_of_this_repository_are_sound() -> None:

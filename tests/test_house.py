@@ -39,8 +39,8 @@ LATE_IMPORTERS = {"cli", "display"}
 
 # what reaches outside the process, and the only modules that may: patterns of module names
 RESERVED = {
-    "socket": r"crawl\.wire\.(adapter|connection|fetch)",
-    "ssl": r"crawl\.wire\.(adapter|connection|reception)",
+    "socket": r"crawl\.wire\.(connection|dial|fetch|lookup|tls|tunnel)",
+    "ssl": r"crawl\.wire\.(connection|dial|reception|tls)",
     "select": r"crawl\.wire\.connection",
     "urllib3": r"crawl\.wire\.fetch",
     "requests": r"crawl\.wire\.\w+|stages\.visit",

@@ -42,23 +42,27 @@ class Judgement(NamedTuple):
     complete: bool = True
 
 
+SOUND = Judgement(block="same", payload="absent")
+"""What most blocks turn out to be: all requests and metadata of a crawl."""
+
+
 def judge(fields: Fields, block: bytes) -> Judgement:
     """Judge a whole block."""
     first = fields.first
     stated = first.get(PAYLOAD)
     block_match = compare(first.get(BLOCK), block)
     kind = first.get("warc-type")
+    if stated is None and block_match == "same" and kind not in ("response", "revisit"):
+        return SOUND
     http = first.get("content-type", "").startswith("application/http")
     if kind == "response" and http:
-        message = read_message(block)
-        match = compare(stated, message.payload)
+        head, payload, complete, _ = read_message(block)
+        match = compare(stated, payload)
         if match == "different":
-            body_start = message.head.end if message.head else 0
+            body_start = head.end if head else 0
             if compare(stated, memoryview(block)[body_start:]) == "same":
                 match = "undecoded"
-        return Judgement(
-            block=block_match, payload=match, head=message.head, complete=message.complete
-        )
+        return Judgement(block_match, match, head, complete)
     if kind in _NO_PAYLOAD:
         head = find_head(block) if kind == "revisit" and http else None
         return Judgement(block=block_match, payload="absent", head=head)

@@ -5,17 +5,25 @@ Pure: record ids come from the caller, dates from the exchange.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from pipeline.archive.member import Record
 from pipeline.model.digest import sha256
 from pipeline.model.exchange import Exchange
+from pipeline.model.records import Original
 
 NewId = Callable[[], str]
 
+Profile = Literal["identical-payload-digest", "server-not-modified"]
+"""Why a payload is not stored again (WARC 1.1 §6.7.2, §6.7.3)."""
+
+_PROFILES = "http://netpreserve.org/warc/1.1/revisit/"
 _FIELDS = "application/warc-fields"
+_REQUEST = "application/http;msgtype=request"
+_RESPONSE = "application/http;msgtype=response"
 _TLS = {"TLSv1": "tls/1.0", "TLSv1.1": "tls/1.1", "TLSv1.2": "tls/1.2", "TLSv1.3": "tls/1.3"}
 
 
@@ -26,6 +34,14 @@ class Trail:
     url: str
     via: str | None
     hops: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revisit:
+    """That a response repeats what the archive holds, and which record holds it."""
+
+    profile: Profile
+    original: Original
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +59,7 @@ class Composer:
     def __init__(self, new_id: NewId) -> None:
         self._new_id = new_id
         self._warcinfo_id = new_id()
+        self._warcinfo_field = ("WARC-Warcinfo-ID", self._warcinfo_id)
 
     def opening(self, filename: str, provenance: Provenance, now: datetime) -> list[Record]:
         """Make the warcinfo record and the resource records that begin the file."""
@@ -66,27 +83,34 @@ class Composer:
         )
         return [warcinfo, *resources]
 
-    def capture(self, exchange: Exchange, trail: Trail) -> list[Record]:
-        """Make the response, request and metadata records of one exchange."""
+    def resource(self, uri: str, media_type: str, data: bytes, now: datetime) -> Record:
+        """Make a resource record: a file that belongs to the run and never crossed the wire."""
+        return self._record("resource", uri, warc_date(now), media_type, data)
+
+    def capture(
+        self, exchange: Exchange, trail: Trail, revisit: Revisit | None = None
+    ) -> list[Record]:
+        """Make the records of one exchange: response or revisit, request, metadata."""
         date = warc_date(exchange.started_at)
-        response_id = self._new_id()
-        response = Record(
-            list(self._response_fields(exchange, date, response_id)),
-            exchange.response.chunks(),
-            exchange.response.size,
+        first_id = self._new_id()
+        first = (
+            self._revisit(exchange, date, first_id, revisit)
+            if revisit
+            else self._response(exchange, date, first_id)
         )
-        together = ("WARC-Concurrent-To", response_id)
+        together = ("WARC-Concurrent-To", first_id)
+        names = ", ".join(exchange.withheld)
+        withheld = [("Holdfast-Withheld", names)] if names else []
         request = self._record(
-            "request",
-            exchange.url,
-            date,
-            "application/http;msgtype=request",
-            exchange.request,
-            together,
+            "request", exchange.url, date, _REQUEST, exchange.request, together, *withheld
         )
-        account = _warc_fields([*_way(trail), ("fetchTimeMs", str(exchange.duration_ms))])
-        metadata = self._record("metadata", exchange.url, date, _FIELDS, account, together)
-        return [response, request, metadata]
+        account = [*_way(trail), ("fetchTimeMs", str(exchange.duration_ms))]
+        if exchange.tls and exchange.tls.untrusted:
+            account.append(("tlsUntrusted", exchange.tls.untrusted))
+        metadata = self._record(
+            "metadata", exchange.url, date, _FIELDS, _warc_fields(account), together
+        )
+        return [first, request, metadata]
 
     def absence(
         self, trail: Trail, now: datetime, outcome: str, reason: str, detail: str
@@ -97,28 +121,55 @@ class Composer:
         )
         return [self._record("metadata", trail.url, warc_date(now), _FIELDS, account)]
 
-    def _response_fields(
-        self, exchange: Exchange, date: str, record_id: str
-    ) -> Iterator[tuple[str, str]]:
-        yield "WARC-Type", "response"
-        yield "WARC-Record-ID", record_id
-        yield "WARC-Warcinfo-ID", self._warcinfo_id
-        yield "WARC-Target-URI", exchange.url
-        yield "WARC-Date", date
-        if exchange.ip_address:
-            yield "WARC-IP-Address", exchange.ip_address
-        if exchange.head:
-            yield "WARC-Protocol", exchange.head.version.decode("ascii").lower()
-        elif not exchange.truncated:
-            yield "WARC-Protocol", "http/0.9"
-        if exchange.tls:
-            yield "WARC-Protocol", _TLS.get(exchange.tls.version, exchange.tls.version)
-            yield "WARC-Cipher-Suite", exchange.tls.cipher
+    def _response(self, exchange: Exchange, date: str, record_id: str) -> Record:
+        fields = self._begin("response", record_id, exchange.url, date)
+        fields += _transport(exchange)
         if exchange.truncated:
-            yield "WARC-Truncated", exchange.truncated
-        yield "Content-Type", "application/http;msgtype=response"
-        yield "WARC-Block-Digest", exchange.block_digest
-        yield "WARC-Payload-Digest", exchange.payload_digest
+            fields.append(("WARC-Truncated", exchange.truncated))
+        fields += (
+            ("Content-Type", _RESPONSE),
+            ("WARC-Block-Digest", exchange.block_digest),
+            ("WARC-Payload-Digest", exchange.payload_digest),
+        )
+        return Record(fields, exchange.response.chunks(), exchange.response.size)
+
+    def _revisit(self, exchange: Exchange, date: str, record_id: str, revisit: Revisit) -> Record:
+        """Make a record that has the head alone, or a 304 as it came (WARC 1.1 §6.7)."""
+        original = revisit.original
+        fields = self._begin("revisit", record_id, exchange.url, date)
+        # replay tools find the payload by URL and date, whatever the standard calls optional
+        fields += (
+            ("WARC-Profile", _PROFILES + revisit.profile),
+            ("WARC-Refers-To", f"<{original.record_id}>"),
+            ("WARC-Refers-To-Target-URI", original.url),
+            ("WARC-Refers-To-Date", original.date),
+        )
+        fields += _transport(exchange)
+        if revisit.profile == "server-not-modified":
+            if exchange.truncated:
+                fields.append(("WARC-Truncated", exchange.truncated))
+            fields += (
+                ("Content-Type", _RESPONSE),
+                ("WARC-Block-Digest", exchange.block_digest),
+            )
+            return Record(fields, exchange.response.chunks(), exchange.response.size)
+        head = exchange.response.prefix(exchange.head.end) if exchange.head else b""
+        fields += (
+            ("WARC-Truncated", "length"),
+            ("Content-Type", _RESPONSE),
+            ("WARC-Block-Digest", sha256(head)),
+            ("WARC-Payload-Digest", exchange.payload_digest),
+        )
+        return Record(fields, head, len(head))
+
+    def _begin(self, kind: str, record_id: str, uri: str, date: str) -> list[tuple[str, str]]:
+        return [
+            ("WARC-Type", kind),
+            ("WARC-Record-ID", record_id),
+            self._warcinfo_field,
+            ("WARC-Target-URI", uri),
+            ("WARC-Date", date),
+        ]
 
     def _record(
         self, kind: str, uri: str, date: str, media_type: str, block: bytes, *more: tuple[str, str]
@@ -126,7 +177,7 @@ class Composer:
         fields = [
             ("WARC-Type", kind),
             ("WARC-Record-ID", self._new_id()),
-            ("WARC-Warcinfo-ID", self._warcinfo_id),
+            self._warcinfo_field,
             *more,
             ("WARC-Target-URI", uri),
             ("WARC-Date", date),
@@ -138,15 +189,30 @@ class Composer:
 
 def warc_date(moment: datetime) -> str:
     """Write a moment as WARC 1.1 §5.4 wants it: UTC, with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
-def _way(trail: Trail) -> Iterator[tuple[str, str]]:
-    if trail.via:
-        yield "via", trail.via
-    yield "hopsFromSeed", trail.hops
+def _transport(exchange: Exchange) -> list[tuple[str, str]]:
+    """Give the fields that tell how a response came here."""
+    fields = []
+    if exchange.ip_address:
+        fields.append(("WARC-IP-Address", exchange.ip_address))
+    if exchange.head:
+        fields.append(("WARC-Protocol", exchange.head.version.decode("ascii").lower()))
+    elif not exchange.truncated:
+        fields.append(("WARC-Protocol", "http/0.9"))
+    tls = exchange.tls
+    if tls:
+        fields.append(("WARC-Protocol", _TLS.get(tls.version, tls.version)))
+        fields.append(("WARC-Cipher-Suite", tls.cipher))
+    return fields
+
+
+def _way(trail: Trail) -> list[tuple[str, str]]:
+    hops = ("hopsFromSeed", trail.hops)
+    return [("via", trail.via), hops] if trail.via else [hops]
 
 
 def _warc_fields(fields: Sequence[tuple[str, str]]) -> bytes:
     """Write `application/warc-fields`; line ends inside a value would forge a field."""
-    return "".join(f"{name}: {' '.join(value.split())}\r\n" for name, value in fields).encode()
+    return "".join([f"{name}: {' '.join(value.split())}\r\n" for name, value in fields]).encode()

@@ -11,9 +11,12 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.archive.codec import decompressor, inflate_error
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 PLAIN_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 """How each member begins (FORMAT.md §2): deflate, no flags, no time."""
@@ -113,48 +116,48 @@ class Inflater:
     def __init__(self, window: Window, offset: int) -> None:
         self.position = offset
         self.finished = False
-        self.plain = bytes(window.view(offset, len(PLAIN_HEADER))) == PLAIN_HEADER
         self._window = window
         self._inflate = decompressor()
-        self._sha256 = hashlib.sha256()
-        self._tail = b""
+        self._sha256: _Hash | None = None
+        self._tail = window.view(offset, _FIRST_STEP)
+        self.plain = bytes(self._tail[: len(PLAIN_HEADER)]) == PLAIN_HEADER
 
-    def read(self, limit: int, step: int = _STEP) -> bytes:
+    def read(self, limit: int) -> bytes:
         """Give the next bytes of content, at most `limit`; fewer only at the member's end.
 
         Raises:
             BadMember: the data is damaged or ends too early.
 
         """
-        content = self._some(limit, step)
+        content = self._some(limit)
         if self.finished or len(content) == limit:
             return content
         parts = [content]
         left = limit - len(content)
         while left and not self.finished:
-            part = self._some(left, _STEP)
+            part = self._some(left)
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
 
     def read_first(self, limit: int) -> bytes:
-        """Give the first bytes of content, as `read` does, guessing that the member is small.
+        """Give the first bytes of content, as `read` does.
 
         Raises:
             BadMember: no member begins here, or as `read`.
 
         """
-        if not self.plain and bytes(self._window.view(self.position, len(_MAGIC))) != _MAGIC:
+        if not self.plain and bytes(self._tail[: len(_MAGIC)]) != _MAGIC:
             raise BadMember("E101")
-        return self.read(limit, _FIRST_STEP)
+        return self.read(limit)
 
     def sha256(self) -> str:
         """Give the hex digest of the compressed bytes taken so far."""
-        return self._sha256.hexdigest()
+        return (self._sha256 or hashlib.sha256()).hexdigest()
 
-    def _some(self, limit: int, step: int) -> bytes:
+    def _some(self, limit: int) -> bytes:
         stream = self._inflate
-        piece = self._tail or self._window.view(self.position, step)
+        piece = self._tail or self._window.view(self.position, _STEP)
         if not piece:
             raise BadMember("E104")
         try:
@@ -167,8 +170,11 @@ class Inflater:
         else:
             self._tail = stream.unconsumed_tail
             taken = len(piece) - len(self._tail)
-        self._sha256.update(piece[:taken])
         self.position += taken
+        if self._sha256 is None:
+            self._sha256 = hashlib.sha256(piece[:taken])
+        else:
+            self._sha256.update(piece[:taken])
         return content
 
 

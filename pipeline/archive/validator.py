@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.archive.block import Judgement, LargeBlock, judge
+from pipeline.archive.block import SOUND, Judgement, LargeBlock, judge
 from pipeline.archive.index import capture_line, parse_capture
-from pipeline.archive.reader import Damage, Record, Walk, bare_uri
+from pipeline.archive.reader import Damage, Fields, Record, Walk, bare_uri
 from pipeline.model.finding import Finding
 from pipeline.model.http import Head
 from pipeline.model.records import Capture, Member
@@ -148,31 +148,31 @@ class _Inspector:
 
     def record(self, record: Record) -> None:
         """Hold one sound record to all rules and derive its lines in the sidecars."""
-        first = record.fields.first
-        kind = first.get("warc-type", "")
-        self._form(record)
+        fields = record.fields
+        get = fields.first.get
+        kind = get("warc-type", "")
+        if not (record.plain and _as_ours(fields)):
+            self._form(record)
         self._identity(record, kind)
         self._references(record, kind)
         uri = self._target(record, kind)
         sink = record.sink
-        judged = (
-            sink.judgement() if isinstance(sink, LargeBlock) else judge(record.fields, record.block)
-        )
-        self._digests(record, judged, kind)
+        judged = sink.judgement() if isinstance(sink, LargeBlock) else judge(fields, record.block)
+        if judged is not SOUND or "warc-truncated" in fields.first:
+            self._digests(record, judged, kind)
         self._counts[kind] += 1
-        record_id = first.get("warc-record-id", "")
-        date = first.get("warc-date", "")
+        date = get("warc-date", "")
         self._take(
             Member(
-                offset=record.offset,
-                length=record.length,
-                sha256=record.sha256,
-                type=kind,
-                record_id=bare_uri(record_id) or "",
-                date=date,
-                uri=uri,
-                block_digest=first.get("warc-block-digest"),
-                payload_digest=first.get("warc-payload-digest"),
+                record.offset,
+                record.length,
+                record.sha256,
+                kind,
+                bare_uri(get("warc-record-id", "")) or "",
+                date,
+                uri,
+                get("warc-block-digest"),
+                get("warc-payload-digest"),
             )
         )
         # an index is sorted by time: what has none cannot be found in it
@@ -313,6 +313,11 @@ class _Inspector:
             code, self._path, detail, offset=offset, length=length, record_id=record_id
         )
         self._findings.append(found)
+
+
+def _as_ours(fields: Fields) -> bool:
+    """Tell whether a header is laid out as FORMAT.md says, as nearly all are."""
+    return fields.version == "WARC/1.1" and fields.utf8 and not (fields.repeated or fields.folded)
 
 
 def _mime(head: Head | None) -> str:

@@ -51,6 +51,11 @@ class Layout:
         return self.working / "frontier.sqlite"
 
     @property
+    def catalogue(self) -> Path:
+        """Which payloads the archive holds already."""
+        return self.working / "catalogue.sqlite"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that may write."""
         return self.working / "lock"

@@ -13,6 +13,7 @@ WARC: Final = ".warc.gz"
 MEMBERS: Final = ".members.jsonl"
 CDXJ: Final = ".cdxj"
 REPORT: Final = ".report.json"
+REPORT_PAGE: Final = ".report.html"
 
 OPEN: Final = ".open"
 """Ends the name of a WARC file that is being written."""
@@ -20,15 +21,24 @@ OPEN: Final = ".open"
 TEMPORARY: Final = ".tmp"
 """Ends the name of any other file that is being written."""
 
-Kind = Literal["warc", "members", "cdxj", "report", "documents"]
+LOG_WRITER: Final = "log"
+"""The writer in the NAME of the WARC file that holds a run's crawl log."""
+
+Kind = Literal["warc", "members", "cdxj", "report", "report-page", "documents"]
 
 _PART = re.compile(
     r"warc/(?P<collection>[^/]+)/(?P<name>[^/]+?)"
-    r"(?P<ending>\.warc\.gz|\.members\.jsonl|\.cdxj|\.report\.json)"
+    r"(?P<ending>\.warc\.gz|\.members\.jsonl|\.cdxj|\.report\.json|\.report\.html)"
     r"|extracted/(?P<collection_>[^/]+)/(?P<name_>[^/]+?)(?:\.r(?P<revision>[1-9][0-9]{0,5}))?"
     r"\.jsonl\.gz"
 )
-_KINDS: dict[str, Kind] = {WARC: "warc", MEMBERS: "members", CDXJ: "cdxj", REPORT: "report"}
+_KINDS: dict[str, Kind] = {
+    WARC: "warc",
+    MEMBERS: "members",
+    CDXJ: "cdxj",
+    REPORT: "report",
+    REPORT_PAGE: "report-page",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,11 @@ class Name:
         return f"warc/{self.collection}/{self.name}{WARC}"
 
     @property
+    def is_log(self) -> bool:
+        """Tell whether the WARC file holds a crawl log."""
+        return self.name.endswith(f"-{LOG_WRITER}")
+
+    @property
     def members(self) -> str:
         """The path of its list of members."""
         return f"warc/{self.collection}/{self.name}{MEMBERS}"
@@ -57,6 +72,11 @@ class Name:
     def report(self) -> str:
         """The path of a run's report."""
         return f"warc/{self.collection}/{self.name}{REPORT}"
+
+    @property
+    def page(self) -> str:
+        """The path of the same report as a page for people."""
+        return f"warc/{self.collection}/{self.name}{REPORT_PAGE}"
 
     def documents(self, revision: int = 1) -> str:
         """Give the path of the documents made of the WARC file, in their first or a later form."""

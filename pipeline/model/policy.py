@@ -57,6 +57,7 @@ Trust = Annotated[Literal["strict", "record"], Meta(description='"strict" or "re
 Factor = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
 InFlight = Annotated[int, Meta(ge=1, le=16, description="a whole number from 1 to 16")]
 Count = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+Switch = Annotated[bool, Meta(description="true or false")]
 AddressKind = Literal["loopback", "private", "link-local", "special"]
 Addresses = Annotated[
     tuple[AddressKind, ...],
@@ -125,8 +126,8 @@ class CrawlPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     host_failures: Count = 10
     tls: Trust = "strict"
     allow_addresses: Addresses = ()
-    cookies: bool = True
-    revisits: bool = True
+    cookies: Switch = True
+    revisits: Switch = True
     min_free_bytes: Size = 256 << 20
     ca_bundle: Line = ""
 
@@ -143,8 +144,8 @@ class CrawlOverrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     max_body_bytes: Size | None = None
     tls: Trust | None = None
     allow_addresses: Addresses | None = None
-    cookies: bool | None = None
-    revisits: bool | None = None
+    cookies: Switch | None = None
+    revisits: Switch | None = None
 
     def over(self, policy: CrawlPolicy) -> CrawlPolicy:
         """Give `policy` with what is set here in its place."""
@@ -167,12 +168,12 @@ class LinkPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     """
 
-    forms: bool = False
-    scripts: bool = False
-    text: bool = False
-    pdf: bool = True
-    feeds: bool = True
-    sitemaps: bool = True
+    forms: Switch = False
+    scripts: Switch = False
+    text: Switch = False
+    pdf: Switch = True
+    feeds: Switch = True
+    sitemaps: Switch = True
 
 
 class RunLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

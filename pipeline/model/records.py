@@ -36,3 +36,22 @@ class Capture:
     offset: int
     length: int
     filename: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A response record that holds a payload which revisit records refer to (WARC 1.1 §5.11-5.13).
+
+    Attributes:
+        record_id: its URI without angle brackets.
+        url: its WARC-Target-URI.
+        date: its WARC-Date, as written.
+        chunked: its body is in chunks (RFC 9112 §7.1). pywb shows the payload under the head of the
+            revisit; where only the original is chunked, it would show the chunks.
+
+    """
+
+    record_id: str
+    url: str
+    date: str
+    chunked: bool = False

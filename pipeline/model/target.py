@@ -8,7 +8,24 @@ from typing import Literal
 Kind = Literal["captured", "revisit", "refused", "failed"]
 
 Change = Literal["new", "changed", "unchanged", "vanished"]
-"""A capture beside the one before it of the same URL. `vanished`: it was there (2xx), and is not."""
+"""A capture beside the one before of the same URL. `vanished`: it was there (2xx), and is not."""
+
+
+_MOST_HOPS = 50
+
+
+def longer(hops: str, hop: str) -> str:
+    """Add a step to a way from the seed.
+
+    Of a way of more than fifty steps the last fifty are kept, and before them stands how many there
+    were: `12+LLEL…`, as Heritrix writes it. A chain of a million pages must not cost a million
+    letters a page.
+    """
+    before, plus, shown = hops.rpartition("+")
+    shown += hop
+    if len(shown) <= _MOST_HOPS:
+        return f"{before}{plus}{shown}"
+    return f"{int(before or 0) + len(shown) - _MOST_HOPS}+{shown[-_MOST_HOPS:]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

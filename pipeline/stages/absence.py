@@ -1,11 +1,12 @@
-"""Why a URL has no capture: the metadata records that tell of refusals and failures (FORMAT.md §2).
+"""Why a URL has no capture: what metadata records and crawl logs tell of it (FORMAT.md §2).
 
-For `show` and the demo. Reads sealed files only.
+For `show` and the demo. Reads sealed files only, and of a log never more than a piece at a time.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,22 @@ from pipeline.archive.codec import decompressor, inflate_error
 from pipeline.archive.index import BadLine, parse_member
 from pipeline.fixity import disk
 from pipeline.model.layout import Layout
-from pipeline.model.names import parse
+from pipeline.model.names import Part, parse
 from pipeline.model.records import Member
 
 _MOST_RECORD = 64 * 1024
 _MOST_LINE = 512 * 1024
+_MOST_LOG = 64 * 1024 * 1024
+_PIECE = 1024 * 1024
+_LOG = re.compile(r"urn:holdfast:(?P<run>[^/]+):crawl-log/[0-9]+\.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """A URL that was tried or refused without a capture, as its metadata record tells it."""
+    """A URL without a capture, as its metadata record or a crawl log tells of it.
+
+    `at` is the moment of that; for what was never asked for, the moment of the log.
+    """
 
     url: str
     at: str
@@ -48,31 +55,105 @@ def absence(url: str, at: str, block: bytes) -> Absence | None:
 
 
 def absences_of(layout: Layout, sealed: Iterable[str], url: str) -> list[Absence]:
-    """Give what the archive tells of a URL that has no capture, oldest first."""
+    """Give what the archive tells of a URL that has no capture, oldest first.
+
+    What no record of its own tells (declined by a rule, cut off by a limit, on a host that was set
+    aside) is in the crawl log of the run; that of the newest run that knows the URL is told.
+    """
     found = []
-    for path in sealed:
-        part = parse(path)
-        if part is None or part.kind != "members":
-            continue
-        warc = part.name.warc
-        if any(disk.look(layout.root, each).trouble for each in (path, warc)):
-            continue  # for verification to report
-        for member in _accounts(layout.root / path, url):
-            told = absence(url, member.date, _block(layout.root / warc, member))
+    members = [part for path in sealed if (part := parse(path)) and part.kind == "members"]
+    for index, warc in _sound(layout, members):
+        wanted = f'"uri":{json.dumps(url, ensure_ascii=False)}}}'.encode()
+        for member in _listed(index, b'"type":"metadata"', wanted):
+            told = absence(url, member.date, _block(warc, member))
             found += [told] if told else []
-    return sorted(found, key=lambda each: each.at)
+    logged = _newest_logged(layout, [part for part in members if part.name.is_log], url)
+    return sorted([*found, *([logged] if logged else [])], key=lambda each: each.at)
 
 
-def _accounts(index: Path, url: str) -> Iterator[Member]:
-    """Give the metadata records of `url` that NAME.members.jsonl lists."""
-    wanted = f'"uri":{json.dumps(url, ensure_ascii=False)}}}'.encode()
+def _sound(layout: Layout, parts: Iterable[Part]) -> Iterator[tuple[Path, Path]]:
+    """Give NAME.members.jsonl and NAME.warc.gz of each WARC; trouble is verification's to tell."""
+    for part in parts:
+        paths = part.name.members, part.name.warc
+        if not any(disk.look(layout.root, each).trouble for each in paths):
+            yield layout.root / paths[0], layout.root / paths[1]
+
+
+def _listed(index: Path, *wanted: bytes) -> Iterator[Member]:
+    """Give the members in NAME.members.jsonl whose line holds all of the pieces."""
     with index.open("rb") as lines:
         while line := lines.readline(_MOST_LINE):
-            if wanted in line and b'"type":"metadata"' in line:
+            if all(piece in line for piece in wanted):
                 try:
                     yield parse_member(line)
                 except BadLine:
                     continue
+
+
+def _newest_logged(layout: Layout, logs: Iterable[Part], url: str) -> Absence | None:
+    members = [
+        (member.date, warc, member)
+        for index, warc in _sound(layout, logs)
+        for member in _listed(index, b'"type":"resource"', b":crawl-log/")
+    ]
+    # stable: the parts of one log stay in their order
+    for date, warc, member in sorted(members, key=lambda each: each[0], reverse=True):
+        named = _LOG.fullmatch(member.uri or "")
+        if named:
+            for line in _lines_with(warc, member, url):
+                if told := _logged(line, url, date, named["run"]):
+                    return told
+    return None
+
+
+def _logged(line: bytes, url: str, date: str, run: str) -> Absence | None:
+    """Read a line of a crawl log; None where a record of its own tells of the URL."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict) or told.get("url") != url or "warc" in told:
+        return None
+    return Absence(
+        url=url,
+        at=str(told.get("at", date)),
+        outcome=str(told.get("outcome", "")),
+        reason=str(told.get("reason", "")),
+        detail=str(told.get("rule") or f"as the crawl log of {run} says"),
+    )
+
+
+def _lines_with(warc: Path, member: Member, url: str) -> Iterator[bytes]:
+    """Give the lines of a log's record that hold `url`, without ever holding all of the record."""
+    wanted = f'"url":{json.dumps(url, ensure_ascii=False)}'.encode()
+    rest = b""
+    for piece in _inflated(warc, member):
+        # whole lines only; one that is too long to be ours is dropped
+        lines, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline and wanted in lines:
+            yield from (line for line in lines.split(b"\n") if wanted in line)
+        if len(rest) > _MOST_LINE:
+            rest = b""
+
+
+def _inflated(warc: Path, member: Member) -> Iterator[bytes]:
+    """Inflate a member by pieces, up to where it is damaged and never more than a log may hold."""
+    inflater, given, left = decompressor(), 0, member.length
+    with warc.open("rb") as file:
+        file.seek(member.offset)
+        while given < _MOST_LOG and not inflater.eof:
+            packed = inflater.unconsumed_tail
+            if not packed:
+                packed = file.read(min(left, _PIECE))
+                left -= len(packed)
+            try:
+                piece = inflater.decompress(packed, _PIECE)
+            except inflate_error:
+                return
+            if not packed:
+                return
+            given += len(piece)
+            yield piece
 
 
 def _block(warc: Path, member: Member) -> bytes:

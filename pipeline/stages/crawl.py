@@ -1,64 +1,46 @@
 """The crawl verb: seeds -> frontier -> workers -> sealed WARC files and a report.
 
 The supervisor: it starts and watches the worker processes, seals what they close, and ends the run
-when the frontier is exhausted. It fetches nothing and writes no WARC itself.
+when the frontier is exhausted. It fetches nothing.
 """
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import os
-import platform
-import sys
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
-from multiprocessing import connection
-from multiprocessing.process import BaseProcess
-from multiprocessing.queues import SimpleQueue
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from pipeline import __version__
-from pipeline.archive import codec
-from pipeline.archive.compose import Provenance
 from pipeline.config import Config
+from pipeline.crawl.frontier.account import Account
 from pipeline.crawl.frontier.runs import Frontier, Run, WarcState
 from pipeline.crawl.frontier.share import Share
+from pipeline.crawl.rules import secrets
+from pipeline.crawl.rules.addresses import is_public_host
 from pipeline.crawl.rules.seeds import Collection
-from pipeline.errors import HoldfastError
+from pipeline.errors import ConfigError, StorageError
+from pipeline.fixity import manifest
 from pipeline.model import canonical
 from pipeline.model.layout import Layout
 from pipeline.model.names import Name
-from pipeline.model.policy import CrawlPolicy
 from pipeline.model.url import origin, robots_url
-from pipeline.stages import sealing
-from pipeline.stages.crawl_report import CrawlProgress, CrawlReport
-from pipeline.stages.worker import Order, work
+from pipeline.model.wording import size
+from pipeline.stages import crawl_page, metrics, recall, sealing
+from pipeline.stages.crawl_log import write_log
+from pipeline.stages.crawl_report import CrawlProgress, CrawlReport, report_of
+from pipeline.stages.crew import Crew
+from pipeline.stages.rules import CrawlOptions, Rules, RulesWatch
+from pipeline.stages.worker import Order
 
 _LOOK_S = 0.5
-_MOST_RESTARTS = 5
-_NAMED_FAILURES = 20
-_SOFTWARE = ("warcio", "protego")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlOptions:
-    """What the command line overrides; None is as configured."""
-
-    workers: int | None = None
-    delay_s: float | None = None
-
+_METRICS_S = 5.0
 
 Observe = Callable[[CrawlProgress], None]
 Interrupted = Callable[[], bool]
+Tell = Callable[[str], None]
 
 
 def crawl(
@@ -68,22 +50,55 @@ def crawl(
     options: CrawlOptions,
     observe: Observe,
     interrupted: Interrupted,
+    tell: Tell,
 ) -> list[CrawlReport]:
     """Crawl collections one after another; each run that was interrupted goes on.
 
+    Args:
+        layout: the archive.
+        config: its settings.
+        collections: what to crawl.
+        options: what the command line overrides.
+        observe: takes the progress, twice a second.
+        interrupted: tells whether the operator wants an end.
+        tell: takes what the operator should hear at once, a line at a time.
+
     Raises:
+        ConfigError: sites of others would be asked without a contact; a file of secrets is wrong.
         ArchiveLocked: another process writes to this archive.
-        StorageError: the disk refused; run it again when there is room.
+        StorageError: the disk refused or is nearly full; run it again when there is room.
 
     """
-    reports = []
+    rules = [Rules.of(config, collection, options) for collection in collections]
+    for each in rules:
+        _demand_contact(each)
+        secrets.load(layout.root, each.collection.secrets, os.environ)
     with sealing.writing(layout, datetime.now(UTC)):
         _seal_abandoned(layout)
-        for collection in collections:
-            if not interrupted():
-                supervisor = _Supervisor(layout, config, collection, options)
-                reports.append(supervisor.run(observe, interrupted))
-    return reports
+        return [
+            _Supervisor(layout, each, tell).run(observe, interrupted)
+            for each in rules
+            if not interrupted()
+        ]
+
+
+def _demand_contact(rules: Rules) -> None:
+    """Refuse to ask strangers' sites in nobody's name.
+
+    Raises:
+        ConfigError: see above.
+
+    """
+    agent = rules.policy.user_agent
+    if rules.config.archive.contact or "@" in agent or "://" in agent:
+        return
+    public = next((s.url for s in rules.collection.seeds if is_public_host(s.url)), None)
+    if public:
+        raise ConfigError(
+            "config.toml: archive.contact: expected a page or mail address where the owners of"
+            f" crawled sites can reach you, got none; {rules.collection.name} asks {public}."
+            ' Set contact = "https://…" or "name@…", then crawl again'
+        )
 
 
 def _seal_abandoned(layout: Layout) -> None:
@@ -95,22 +110,18 @@ def _seal_abandoned(layout: Layout) -> None:
 class _Supervisor:
     """One run of one collection."""
 
-    def __init__(
-        self, layout: Layout, config: Config, collection: Collection, options: CrawlOptions
-    ) -> None:
+    def __init__(self, layout: Layout, rules: Rules, tell: Tell) -> None:
         self._layout = layout
-        self._config = config
-        self._collection = collection
-        self._policy = _policy(config, collection, options)
-        # fork shares what is imported already; elsewhere it is not safe and spawn is the rule
-        self._context: Any = multiprocessing.get_context(
-            "fork" if sys.platform == "linux" else "spawn"
-        )
-        self._begun = time.monotonic()
-        self._restarts = 0
+        self._rules = rules
+        self._tell = tell
+        self._watch = RulesWatch(layout, rules)
+        self._begun = self._looked = time.monotonic()
+        self._metrics_at = 0.0
+        self._is_full = False
 
     def run(self, observe: Observe, interrupted: Interrupted) -> CrawlReport:
         """Bring the run to its end, or to where it was interrupted."""
+        self._demand_room()
         # no database handle may cross a fork, so each part opens its own
         with self._frontier() as frontier:
             run = self._start(frontier)
@@ -118,204 +129,181 @@ class _Supervisor:
         if unfinished:
             self._work(run, observe, interrupted)
         with self._frontier() as frontier:
+            if frontier.ended_by(run):
+                frontier.cut(run, time.time())
             if frontier.exhausted(run):
                 return self._finish(run, frontier)
-            return self._report(run, frontier, None)
+        if self._is_full:
+            self._demand_room()
+        return self._report(run, None)
 
     def _frontier(self) -> closing[Frontier]:
         return closing(Frontier(self._layout.frontier))
 
     def _start(self, frontier: Frontier) -> Run:
-        collection = self._collection.name
-        run = frontier.unfinished(collection) or frontier.start(
-            collection, self._new_name(), time.time()
+        collection = self._rules.collection
+        run = frontier.unfinished(collection.name) or frontier.start(
+            collection.name, self._new_name(), time.time()
         )
-        share = Share(self._layout.frontier, run.id, 0, origin, robots_url)
-        with closing(share):
-            share.plant(seed.url for seed in self._collection.seeds)
+        self._plant(run)
         frontier.register(range(self._workers()), time.time())
+        if self._rules.policy.revisits:
+            sealed = manifest.read(self._layout.manifest)
+            recall.refresh(self._layout, collection.name, sealed.entries if sealed else ())
         return run
 
+    def _plant(self, run: Run, *, anew: bool = False) -> None:
+        """Offer the seeds, and if the rules are new, what the old ones declined."""
+        collection = self._rules.collection
+        share = Share(
+            self._layout.frontier,
+            run.id,
+            0,
+            origin,
+            robots_url,
+            canonical=collection.scope.canonical,
+            limits=collection.limits,
+        )
+        with closing(share):
+            now = time.time()
+            share.plant((seed.url for seed in collection.seeds), now)
+            if anew:
+                scope = collection.scope
+                share.readmit(lambda url, hops: scope.decide(url, hops).accepted, now)
+
     def _new_name(self) -> str:
-        """Name a run by the second; the next one, if the last run began and ended in this one."""
+        """Name a run by the second, a later one than any file of the last run bears."""
+        folder = self._layout.warc(self._rules.collection.name)
         while True:
-            name = f"{self._collection.name}-{datetime.now(UTC):%Y%m%d%H%M%S}"
-            if not self._report_path(name).exists():
+            name = f"{self._rules.collection.name}-{datetime.now(UTC):%Y%m%d%H%M%S}"
+            if not any(folder.glob(f"{name}[.-]*")):
                 return name
             time.sleep(0.05)
 
-    def _report_path(self, run: str) -> Path:
-        return self._layout.root / Name(self._collection.name, run).report
+    def _name(self, run: str) -> Name:
+        return Name(self._rules.collection.name, run)
+
+    def _path(self, relative: str) -> Path:
+        return self._layout.root / relative
 
     def _workers(self) -> int:
         """Take one worker a core, but no more than there are hosts to ask."""
-        hosts = len({origin(seed.url) for seed in self._collection.seeds})
-        return max(1, min(self._policy.workers or os.cpu_count() or 1, hosts))
+        collection = self._rules.collection
+        wanted = self._rules.policy.workers or os.cpu_count() or 1
+        if collection.scope.type == "domain":
+            return max(1, wanted)
+        hosts = len({origin(seed.url) for seed in collection.seeds})
+        return max(1, min(wanted, hosts))
+
+    def _demand_room(self) -> None:
+        """Refuse to go on where the disk is nearly full.
+
+        Raises:
+            StorageError: see above.
+
+        """
+        free = self._free()
+        if free < self._rules.policy.min_free_bytes:
+            raise StorageError(
+                f"{self._layout.root}: {size(free)} free on the disk, and crawl.min_free_bytes is"
+                f" {size(self._rules.policy.min_free_bytes)}: the crawl of"
+                f" {self._rules.collection.name} pauses. Nothing is lost: make room, then run it"
+                " again to go on"
+            )
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._layout.root).free
 
     def _work(self, run: Run, observe: Observe, interrupted: Interrupted) -> None:
         """Run the worker processes until each has ended, sealing what they close."""
-        stop = self._context.Event()
-        lifeline = self._context.Pipe(duplex=False)
-        failures: SimpleQueue[HoldfastError] = self._context.SimpleQueue()
-
-        def start(number: int) -> BaseProcess:
-            process: BaseProcess = self._context.Process(
-                target=work, args=(self._order(run, number), stop, lifeline, failures), daemon=True
-            )
-            process.start()
-            return process
-
-        # what is imported stays for good: no garbage collection, here or in a worker, need look
-        gc.freeze()
-        processes = {number: start(number) for number in range(self._workers())}
+        crew = Crew(self._workers(), lambda number: self._order(run, number))
         try:
-            while processes:
-                for number in self._watch(run, processes, stop, failures, observe, interrupted):
-                    processes[number] = start(number)
+            while crew.is_at_work:
+                for number in self._look_after(run, crew, observe, interrupted):
+                    crew.replace(number)
         except KeyboardInterrupt:  # asked twice: what is in flight is given up
-            for process in processes.values():
-                process.kill()
+            crew.kill()
             raise
         finally:
-            stop.set()
-            for process in processes.values():
-                process.join()
+            crew.dismiss()
             with self._frontier() as frontier:
                 self._seal(frontier, "open", "closed")
-            for end in lifeline:
-                end.close()
 
-    def _watch(
-        self,
-        run: Run,
-        processes: dict[int, BaseProcess],
-        stop: Event,
-        failures: SimpleQueue[HoldfastError],
-        observe: Observe,
-        interrupted: Interrupted,
+    def _look_after(
+        self, run: Run, crew: Crew, observe: Observe, interrupted: Interrupted
     ) -> list[int]:
-        """Look after the workers until all have ended, or some were killed: it gives those."""
-        with self._frontier() as frontier:
-            while processes:
-                connection.wait([process.sentinel for process in processes.values()], _LOOK_S)
-                if interrupted():
-                    stop.set()
-                ended = [n for n, process in processes.items() if process.exitcode is not None]
-                killed = [n for n in ended if processes.pop(n).exitcode]
+        """Watch the workers until all have ended, or some were killed: it gives those."""
+        with self._frontier() as frontier, self._account() as account:
+            while crew.is_at_work:
+                killed = crew.wait(_LOOK_S)
                 for number in killed:
-                    self._reap(frontier, number, failures)
-                observe(self._progress(run, frontier))
+                    frontier.reap(number, time.time(), self._rules.policy.delay_s)
+                self._is_full = self._free() < self._rules.policy.min_free_bytes
+                if interrupted() or self._is_full:
+                    crew.stop()
+                self._spend(run, frontier)
+                self._take_up_rules(run)
+                self._show(run, account, observe)
                 self._seal(frontier, "closed")
                 if killed:
                     return killed
         return []
 
+    def _spend(self, run: Run, frontier: Frontier) -> None:
+        now = time.monotonic()
+        frontier.spend(run, now - self._looked)
+        self._looked = now
+
+    def _take_up_rules(self, run: Run) -> None:
+        """Go by new rules from now on: new seeds, and what was declined before."""
+        try:
+            rules = self._watch.changed()
+        except ConfigError as error:
+            self._tell(f"{error}\nThe crawl goes on by the rules it had.")
+            return
+        if rules is not None:
+            self._rules = rules
+            self._plant(run, anew=True)
+            self._tell(f"Read anew: config.toml and seeds/{rules.collection.path.name}")
+
+    def _show(self, run: Run, account: Account, observe: Observe) -> None:
+        now = time.monotonic()
+        observe(CrawlProgress.of(account, run, now - self._begun, time.time()))
+        if now >= self._metrics_at:
+            self._metrics_at = now + _METRICS_S
+            self._write_metrics(account)
+
+    def _write_metrics(self, account: Account) -> None:
+        metrics.write(self._layout, metrics.metrics(metrics.measure(account)))
+
     def _seal(self, frontier: Frontier, *states: WarcState) -> None:
         sealing.seal_warcs(self._layout, frontier, frontier.warcs(*states), datetime.now(UTC))
 
-    def _reap(self, frontier: Frontier, number: int, failures: SimpleQueue[HoldfastError]) -> None:
-        """Give back what a worker that was killed had leased; another may take its place.
-
-        Raises:
-            HoldfastError: it ended with an error of its own, or too many were killed.
-
-        """
-        if not failures.empty():
-            raise failures.get()
-        self._restarts += 1
-        if self._restarts > _MOST_RESTARTS:
-            raise HoldfastError(
-                f"workers were killed {self._restarts} times (out of memory?);"
-                " what was committed is kept: run holdfast crawl again, perhaps with --workers 1"
-            )
-        frontier.reap(number, time.time(), self._policy.delay_s)
-
     def _order(self, run: Run, number: int) -> Order:
-        return Order(
-            layout=self._layout,
-            run=run,
-            number=number,
-            crawl=self._policy,
-            warc=self._config.warc,
-            scope=self._collection.scope,
-            provenance=self._provenance(run),
-        )
-
-    def _provenance(self, run: Run) -> Provenance:
-        archive = self._config.archive
-        info = [
-            ("software", f"Holdfast/{__version__}"),
-            ("format", "WARC File Format 1.1"),
-            (
-                "conformsTo",
-                "https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
-            ),
-            ("operator", archive.operator),
-            ("contact", archive.contact),
-            ("robots", "obey"),
-            ("http-header-user-agent", self._policy.user_agent),
-            ("isPartOf", run.name),
-            ("description", self._collection.title),
-            ("config-digest", self._config.digest),
-            ("seeds-digest", self._collection.digest),
-            ("host-python", platform.python_version()),
-            *(("software-version", f"{name} {version(name)}") for name in _SOFTWARE),
-            ("software-version", codec.name(self._config.warc.codec)),
-        ]
-        seeds = self._collection.path.name
-        seeds_type = "application/toml" if seeds.endswith(".toml") else "text/plain"
-        return Provenance(
-            info=[(name, value) for name, value in info if value],
-            resources=(
-                (f"urn:holdfast:{run.name}:config.toml", "application/toml", self._config.raw),
-                (f"urn:holdfast:{run.name}:seeds/{seeds}", seeds_type, self._collection.raw),
-            ),
-        )
-
-    def _progress(self, run: Run, frontier: Frontier) -> CrawlProgress:
-        return CrawlProgress(
-            collection=run.collection,
-            counts=frontier.counts(run),
-            hosts=frontier.active_hosts(run),
-            elapsed_s=time.monotonic() - self._begun,
-        )
+        return Order(layout=self._layout, run=run, number=number, rules=self._rules)
 
     def _finish(self, run: Run, frontier: Frontier) -> CrawlReport:
-        """Seal the run's report; after that the run is over."""
+        """Seal the crawl log and the run's report; after that the run is over."""
         now = datetime.now(UTC)
-        report = self._report(run, frontier, f"{now:%Y-%m-%dT%H:%M:%SZ}")
-        path = self._report_path(run.name)
-        sealing.seal_report(self._layout, path, canonical.line(report.sealed()), now)
+        rules, name = self._rules, self._name(run.name)
+        canonical_url = rules.collection.scope.canonical
+        write_log(self._layout, run, rules.provenance(run), rules.config.warc, now, canonical_url)
+        self._seal(frontier, "open", "closed")
+        report = self._report(run, f"{now:%Y-%m-%dT%H:%M:%SZ}", name.page)
+        told = report.sealed()
+        pages = {
+            self._path(name.report): canonical.line(told),
+            self._path(name.page): crawl_page.page(told).encode(),
+        }
+        sealing.seal_report(self._layout, pages, now)
         frontier.finish(run, now.timestamp())
+        with self._account() as account:
+            self._write_metrics(account)
         return report
 
-    def _report(self, run: Run, frontier: Frontier, finished_at: str | None) -> CrawlReport:
-        counts = frontier.counts(run)
-        return CrawlReport(
-            collection=run.collection,
-            run_id=run.name,
-            started_at=f"{datetime.fromtimestamp(run.started_at, UTC):%Y-%m-%dT%H:%M:%SZ}",
-            finished_at=finished_at,
-            captures=counts.captured,
-            revisits=counts.revisit,
-            refused=counts.refused,
-            failed=counts.failed,
-            bytes=counts.received,
-            discovered=counts.discovered,
-            waiting=counts.waiting,
-            status=frontier.tally(run, "status", "captured"),
-            failures=frontier.tally(run, "reason", "failed"),
-            refusals=frontier.tally(run, "reason", "refused"),
-            warcs=tuple(Name(run.collection, name).warc for name in frontier.sealed_names(run)),
-            failed_urls=tuple(frontier.failures(run, _NAMED_FAILURES)),
-        )
+    def _report(self, run: Run, finished_at: str | None, page: str = "") -> CrawlReport:
+        with self._account() as account:
+            return report_of(account, run, finished_at, page)
 
-
-def _policy(config: Config, collection: Collection, options: CrawlOptions) -> CrawlPolicy:
-    """Lay the collection's overrides, then the command line's, over config.toml."""
-    policy = collection.overrides.over(config.crawl)
-    if options.workers is not None:
-        policy = msgspec.structs.replace(policy, workers=options.workers)
-    if options.delay_s is not None:
-        policy = msgspec.structs.replace(policy, delay_s=options.delay_s)
-    return policy
+    def _account(self) -> closing[Account]:
+        return closing(Account(self._layout.frontier))

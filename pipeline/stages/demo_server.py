@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -66,7 +67,7 @@ def _handler(site: dict[str, _Answer]) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1
 
         def do_GET(self) -> None:
-            answer = site.get(path_of(self.path), _NOT_FOUND)
+            answer = site.get(path_of(self.path)) or _not_found(self.path)
             self.send_response(answer.status)
             if answer.location:
                 self.send_header("Location", answer.location)
@@ -117,4 +118,6 @@ def _page(status: HTTPStatus, words: str, location: str | None = None) -> _Answe
     return _Answer(status, "text/html", body.encode("ascii"), location)
 
 
-_NOT_FOUND = _page(HTTPStatus.NOT_FOUND, "There is no such page on this server.")
+def _not_found(path: str) -> _Answer:
+    asked = escape(path.encode("ascii", "replace").decode("ascii"))
+    return _page(HTTPStatus.NOT_FOUND, f"There is no {asked} on this server.")

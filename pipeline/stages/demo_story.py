@@ -179,6 +179,8 @@ def _path(url: str) -> str:
 def _meaning(capture: Capture) -> str:
     if capture.url.endswith("/robots.txt"):
         return "asked first: what the site wants left alone"
+    if capture.url.endswith("/sitemap.xml"):
+        return "asked for, because it would list the site's pages"
     return _MEANING.get(capture.status or "", "")
 
 

@@ -34,9 +34,19 @@ contact = ""
 # How requests name themselves. Empty: "Holdfast/<version> (+<contact>)". The first word is the
 # name that counts in a site's robots.txt.
 user_agent = ""
-# Seconds between two requests to one host. A seed file may ask for more or less.
+# Seconds between two requests to one host; 0 is no pause at all. A seed file may ask for more or
+# less, and so may a site's robots.txt (Crawl-delay).
 delay_s = 1.0
-# Seconds until a connection must stand, TLS included.
+# The pause is also so many times as long as the last answer took: a slow site is busy. 0: no.
+delay_factor = 1.0
+# Seconds of the longest pause that Crawl-delay or delay_factor may ask for.
+max_delay_s = 60.0
+# Seconds of the longest pause after "too many requests" (429) or "not now" (503), whatever the
+# answer asks for (Retry-After).
+max_wait_s = 3600.0
+# Requests under way at one host at the same time. More than 1 only with the site's consent.
+in_flight = 1
+# Seconds for finding a host's address, for the connection, and for TLS, each.
 connect_timeout_s = 20.0
 # Seconds of silence after which an exchange is given up.
 idle_timeout_s = 60.0
@@ -49,9 +59,25 @@ max_body_bytes = 1_073_741_824
 accept_encoding = "identity"
 # Processes that fetch. 0: one for each core.
 workers = 0
-# How often a URL is tried again after a failure that may pass, and seconds before the first time.
+# How often a URL is tried again after a failure that may pass.
 retries = 2
+# Seconds before it is tried again; twice as many before each further time.
 retry_delay_s = 30.0
+# Failures in a row after which a host is set aside until the next run.
+host_failures = 10
+# Where a site's certificate does not hold: "strict" fetches nothing, "record" fetches all the same
+# and says in the WARC file that the certificate did not hold. Old sites often need it.
+tls = "strict"
+# Addresses that are not public are not asked, wherever a link or a redirect leads. List the kinds
+# that may be: "loopback", "private", "link-local", "special". A seed whose host is written as
+# such an address lets in its kind.
+allow_addresses = []
+# Whether cookies that a host sets are sent back to it.
+cookies = true
+# Whether a recrawl asks only for what has changed, and stores what is known already by reference.
+revisits = true
+# Bytes of room on the disk below which a crawl pauses (256 MiB).
+min_free_bytes = 268_435_456
 # File with extra root certificates (PEM), relative to this folder. The environment variable
 # HOLDFAST_CA_BUNDLE wins over it.
 ca_bundle = ""
@@ -82,7 +108,8 @@ workers = 0
 
 EXAMPLE_TOML: Final = """\
 # One collection: what to crawl and how far. The file's name is the collection's name. Change this
-# file or replace it; a plain list of URLs in seeds/NAME.txt works too.
+# file or replace it. Only seeds are needed; a plain list of URLs in seeds/NAME.txt works too.
+# `holdfast seeds check` explains what the file means, `--url U` what it means for one URL.
 
 # For people; goes into the WARC files.
 title = "Example"
@@ -94,14 +121,51 @@ notice = ""
 seeds = [
     "https://example.org/",
 ]
+# Sitemaps or feeds whose entries are seeds too: they are fetched when the crawl runs.
+# seeds_from = ["https://example.org/sitemap.xml"]
 
 [scope]
-# "prefix": what lies in the folder of a seed or below it. "host": everything on the seeds' hosts.
+# "page": each seed and what it embeds. "prefix": what lies in the folder of a seed or below it.
+# "host": everything on the seeds' hosts. "domain": their subdomains too. "list": the seeds only.
 type = "prefix"
+# More that belongs to it, and what does not. * stands for any characters, and http and https are
+# one; regular expressions follow "re:". What is excluded is left out whatever else holds.
+# include = ["https://files.example.org/*"]
+# exclude = ["*/print/*", "re:[?&]sort="]
+# Links between a seed and the farthest page.
+# max_hops = 3
+# What pages embed (images, styles, frames) is fetched from anywhere, over so many steps.
+# embed_hops = 2
+# "stay" does not follow redirects that lead out.
+# redirects = "follow"
+# Query parameters that do not tell pages apart. Session numbers are known already.
+# ignore_parameters = ["ref"]
+# Whether URLs that look endless are left out: repeating folders, calendars.
+# traps = true
+
+[links]
+# Where links are sought besides HTML and CSS.
+# forms = false
+# scripts = false
+# text = false
+# pdf = true
+# feeds = true
+# sitemaps = true
+
+[limits]
+# When a run ends although URLs are waiting. There is no limit unless one is set.
+# max_captures = 100_000
+# max_bytes = 10_000_000_000
+# max_time_s = 86_400
 
 [crawl]
-# What differs from config.toml for this collection: delay_s, accept_encoding, max_body_bytes.
+# What differs from config.toml: delay_s, delay_factor, max_delay_s, in_flight, deadline_s,
+# accept_encoding, max_body_bytes, tls, allow_addresses, cookies, revisits.
 delay_s = 2.0
+
+[access]
+# File with logins, cookies or a proxy. It never becomes part of the archive.
+# secrets = "secrets/example.toml"
 """
 
 

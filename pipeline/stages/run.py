@@ -11,10 +11,11 @@ from pipeline.config import Config
 from pipeline.crawl.rules.seeds import Collection
 from pipeline.fixity import ledger
 from pipeline.model.layout import Layout
-from pipeline.stages.crawl import CrawlOptions, Interrupted, crawl
+from pipeline.stages.crawl import Interrupted, Tell, crawl
 from pipeline.stages.crawl_report import CrawlReport, CrawlSummary
 from pipeline.stages.extract import extract
 from pipeline.stages.extract_report import ExtractReport
+from pipeline.stages.rules import CrawlOptions
 from pipeline.stages.verify import verify
 from pipeline.stages.verify_report import VerifyReport
 
@@ -57,10 +58,11 @@ def run(
     options: CrawlOptions,
     observe: Callable[[Any], None],
     interrupted: Interrupted,
+    tell: Tell,
 ) -> RunReport:
     """Crawl, extract and verify what was written; an interruption ends it after its part."""
     earlier = _sealed(layout)
-    crawls = crawl(layout, config, collections, options, observe, interrupted)
+    crawls = crawl(layout, config, collections, options, observe, interrupted, tell)
     if interrupted():
         return RunReport(crawls=crawls, extracted=None, verified=None)
     names = [collection.name for collection in collections]

@@ -101,11 +101,13 @@ def is_sealed(layout: Layout, path: Path) -> bool:
     return account is not None and layout.relative(path) in account.objects
 
 
-def seal_report(layout: Layout, path: Path, data: bytes, now: datetime) -> None:
+def seal_report(layout: Layout, pages: Mapping[Path, bytes], now: datetime) -> None:
     """Seal the account of a finished run, unless that was done before a crash."""
-    if not is_sealed(layout, path):
-        durable.replace(path, data)
-        enter(layout, [path], event_type="capture", detail={"report": path.name}, now=now)
+    paths = list(pages)
+    if not is_sealed(layout, paths[0]):
+        for path, data in pages.items():
+            durable.replace(path, data)
+        enter(layout, paths, event_type="capture", detail={"report": paths[0].name}, now=now)
 
 
 def seal_warcs(

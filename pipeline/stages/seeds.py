@@ -5,24 +5,33 @@ Reads config.toml and the seed files; asks no server and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from pipeline.config import Config
-from pipeline.crawl.rules.scope import Decision
-from pipeline.crawl.rules.seeds import Collection, load_collections, other_files
+from pipeline.crawl.rules.decision import Decision
+from pipeline.crawl.rules.scope import Scope, ScopeTable
+from pipeline.crawl.rules.seeds import ENDINGS, Collection, load_collections, other_files
 from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
+from pipeline.model.policy import LinkPolicy, RunLimits
 from pipeline.model.toml import shown
 from pipeline.model.url import Rejected, absolute
 
 _SHOWN_SEEDS = 10
 
 _IN_WORDS = {
+    "page": "each seed, and what it embeds",
     "prefix": "what lies in the folder of a seed, or below it",
     "host": "everything on the hosts of the seeds",
+    "domain": "everything on the domains of the seeds and their subdomains",
+    "list": "the seeds, and where they redirect to",
 }
+_BY_WAY = {"embed": "E", "redirect": "R"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,62 +39,92 @@ class CollectionCheck:
     """What the crawl of one collection would be.
 
     Attributes:
-        rules: the rules that let a URL in.
         delay_s: pause between two requests to one host.
-        decision: of the URL that was asked about, if one was.
+        decision: of the URL that was asked about, if one was: as a seed, or else as a link on the
+            page of a seed.
+        by_way: of the same URL, but as an embed of that page or the target of its redirect.
 
     """
 
-    name: str
-    path: str
-    title: str
-    seeds: tuple[str, ...]
-    scope: str
-    rules: tuple[str, ...]
+    collection: Collection
     delay_s: float
     decision: Decision | None
+    by_way: dict[str, Decision]
 
     @classmethod
     def of(cls, collection: Collection, config: Config, url: str | None) -> CollectionCheck:
         """Look at one collection, and ask its scope about a normal URL."""
+        is_seed = any(seed.url == url for seed in collection.seeds)
+        hops = "" if is_seed else "L"
+        decide = collection.scope.decide
         return cls(
-            name=collection.name,
-            path=f"seeds/{collection.path.name}",
-            title=collection.title,
-            seeds=tuple(seed.url for seed in collection.seeds),
-            scope=collection.scope.type,
-            rules=collection.scope.rules,
+            collection=collection,
             delay_s=collection.overrides.over(config.crawl).delay_s,
-            decision=collection.scope.decide(url) if url else None,
+            decision=decide(url, hops) if url else None,
+            by_way={name: decide(url, hops + hop) for name, hop in _BY_WAY.items()} if url else {},
         )
 
     def as_json(self) -> dict[str, Any]:
         """Give one object of the list `collections`."""
+        collection, scope = self.collection, self.collection.scope
         described: dict[str, Any] = {
-            "collection": self.name,
-            "path": self.path,
-            "title": self.title,
-            "seeds": list(self.seeds),
-            "scope": self.scope,
-            "rules": list(self.rules),
+            "collection": collection.name,
+            "path": f"seeds/{collection.path.name}",
+            "title": collection.title,
+            "seeds": [seed.url for seed in collection.seeds if not seed.is_source],
+            "seeds_from": [seed.url for seed in collection.seeds if seed.is_source],
+            "scope": scope.type,
+            "rules": list(scope.rules),
+            "exclude": list(scope.exclude.written),
+            "max_hops": scope.max_hops,
+            "embed_hops": scope.embed_hops,
+            "redirects": scope.redirects,
+            "links": msgspec.structs.asdict(collection.links),
+            "limits": msgspec.structs.asdict(collection.limits),
+            "secrets": collection.secrets,
             "delay_s": self.delay_s,
         }
         if self.decision:
             described["accepted"] = self.decision.accepted
             described["rule"] = self.decision.rule
+            for name, decision in self.by_way.items():
+                described[f"accepted_as_{name}"] = decision.accepted
         return described
 
     def as_lines(self) -> list[str]:
-        """Describe the collection to a person."""
-        heading = self.name if self.title == self.name else f"{self.name}: {self.title}"
+        """Describe the collection to a person: what is always there, and what it does otherwise."""
+        collection, scope = self.collection, self.collection.scope
+        named = collection.title != collection.name
+        excluded = sum(not scope.decide(seed.url).accepted for seed in collection.seeds)
+        starts = [rule.rpartition(" ")[2] for rule in scope.rules if rule != "scope: seed"]
         return [
-            heading,
-            f"  file   {self.path}",
-            *_column("seeds", self.seeds),
-            f"  scope  {self.scope}: {_IN_WORDS[self.scope]}",
-            *_column("in", tuple(rule.rpartition(" ")[2] for rule in self.rules)),
+            f"{collection.name}: {collection.title}" if named else collection.name,
+            f"  file   seeds/{collection.path.name}",
+            *_column("seeds", [seed.url for seed in collection.seeds if not seed.is_source]),
+            *_column("from", [seed.url for seed in collection.seeds if seed.is_source]),
+            f"  scope  {scope.type}: {_IN_WORDS[scope.type]}",
+            *_column("in", starts),
+            *_column("out", list(scope.exclude.written)),
+            *_column("also", list(_otherwise(scope))),
+            *_column("never", [f"{excluded} of the seeds, being excluded"] if excluded else []),
+            *_column("links", [f"{name}: {_yes(on)}" for name, on in _changed(collection.links)]),
+            *_column(
+                "limit", [f"{name}: {most:,.15g}" for name, most in _changed(collection.limits)]
+            ),
+            *_column("login", [collection.secrets] if collection.secrets else []),
             f"  delay  {self.delay_s:g} s between two requests to one host",
         ]
+
+    def as_answer(self) -> list[str]:
+        """Say whether the URL that was asked about is in or out, and by which rule."""
+        if self.decision is None:
+            return []
+        verdict = "in " if self.decision.accepted else "out"
+        lines = [f"  {verdict}  {self.collection.name}: {self.decision.rule}"]
+        ways = [name for name, decision in self.by_way.items() if decision.accepted]
+        if not self.decision.accepted and ways:
+            lines.append(f"       but fetched as the {' or the '.join(ways)} of a page that is in")
+        return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +163,8 @@ class SeedsReport:
 
     def _descriptions(self) -> list[str]:
         if not self.collections:
-            return ["No collections: there is no .toml or .txt file in seeds/."]
+            endings = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+            return [f"No collections: there is no {endings} file in seeds/."]
         lines = []
         for collection in self.collections:
             lines += [*collection.as_lines(), ""]
@@ -133,9 +173,7 @@ class SeedsReport:
     def _answers(self) -> list[str]:
         lines = [str(self.url)]
         for collection in self.collections:
-            if collection.decision:
-                verdict = "in " if collection.decision.accepted else "out"
-                lines.append(f"  {verdict}  {collection.name}: {collection.decision.rule}")
+            lines += collection.as_answer()
         return lines
 
 
@@ -151,7 +189,7 @@ def check(
     normal = absolute(url) if url is not None else None
     if isinstance(normal, Rejected):
         raise ConfigError(f"--url: expected an http or https URL, got {shown(url)}: {normal.value}")
-    collections = load_collections(layout.seeds, names)
+    collections = load_collections(layout.seeds, names, year=datetime.now(UTC).year)
     return SeedsReport(
         collections=tuple(CollectionCheck.of(each, config, normal) for each in collections),
         url=normal,
@@ -159,7 +197,34 @@ def check(
     )
 
 
-def _column(name: str, values: tuple[str, ...]) -> list[str]:
+def _otherwise(scope: Scope) -> Iterator[str]:
+    """Tell what a scope does otherwise than most."""
+    usual = Scope.of(ScopeTable(type=scope.type), ())
+    if scope.max_hops is not None:
+        yield f"at most {scope.max_hops} links from a seed"
+    if scope.embed_hops != usual.embed_hops:
+        yield f"what pages embed elsewhere: {scope.embed_hops} steps far"
+    if scope.redirects != usual.redirects:
+        yield "redirects that lead out are not followed"
+    if scope.ignored:
+        yield f"parameters that do not count: {', '.join(sorted(scope.ignored))}"
+    if not scope.traps:
+        yield "no trap is avoided"
+
+
+def _changed(settings: LinkPolicy | RunLimits) -> Iterator[tuple[str, Any]]:
+    """Give what is set otherwise than by default."""
+    usual = msgspec.structs.asdict(type(settings)())
+    for name, value in msgspec.structs.asdict(settings).items():
+        if value != usual[name]:
+            yield name, value
+
+
+def _yes(on: bool) -> str:
+    return "yes" if on else "no"
+
+
+def _column(name: str, values: Sequence[str]) -> list[str]:
     shown_values = list(values[:_SHOWN_SEEDS])
     if len(values) > _SHOWN_SEEDS:
         shown_values.append(f"... and {len(values) - _SHOWN_SEEDS} more")

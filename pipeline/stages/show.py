@@ -24,9 +24,11 @@ from pipeline.model.records import Capture
 from pipeline.model.url import Rejected, absolute
 from pipeline.model.wording import printable, table
 from pipeline.stages.absence import Absence, absences_of
+from pipeline.stages.stored import StoredRecord, Unreadable
 
 _WITH_TIME = re.compile(r"(?P<url>.+)@(?P<time>[0-9]{4}(?:[0-9]{2}){0,5})")
 _NO_WORD = "holdfast seeds check --url URL says whether a collection would fetch it."
+_REVISIT = "warc/revisit"
 _EARLIEST = "00000101000000"  # completes a time that says no more than the year
 
 
@@ -38,7 +40,8 @@ class ShowReport:
         captures: all of them, oldest first; each with the WARC that holds it. Only where none is
             of exactly this URL, those whose key in the index is the same.
         chosen: the one that was asked for.
-        document: its document, if it was extracted.
+        original: where that is a revisit, the capture that holds its payload, if it was found.
+        document: the document of that payload, if it was extracted.
         facts: what the document says of itself, as names and values.
         absences: where there is no capture, what is recorded about that.
 
@@ -47,6 +50,7 @@ class ShowReport:
     url: str
     captures: Sequence[tuple[str, Capture]]
     chosen: tuple[str, Capture] | None
+    original: tuple[str, Capture] | None
     document: dict[str, Any] | None
     facts: Sequence[tuple[str, str]]
     absences: Sequence[Absence]
@@ -62,6 +66,7 @@ class ShowReport:
             "url": self.url,
             "captures": [_told(warc, capture) for warc, capture in self.captures],
             "capture": _told(*self.chosen) if self.chosen else None,
+            "original": _told(*self.original) if self.original else None,
             "document": self.document,
             "absences": [asdict(absence) for absence in self.absences],
         }
@@ -79,13 +84,19 @@ class ShowReport:
             ]
             return printable("\n".join([f"No capture of {self.url}.", *(reasons or [_NO_WORD])]))
         warc, capture = self.chosen
+        held = self.original[1] if self.original else None
         rows = [
             ("captured", f"{capture.timestamp} (one of {len(self.captures)})"),
             ("status", capture.status or "none"),
             ("type", capture.mime),
-            ("payload", capture.digest or "no digest"),
+            ("payload", capture.digest or (held.digest if held else None) or "no digest"),
             ("record", f"{warc} at byte {capture.offset}, {capture.length} bytes"),
         ]
+        if held:
+            of = f" of {held.url}" if held.url != capture.url else ""
+            rows.append(("revisit", f"the same payload as at {held.timestamp}{of}"))
+        elif capture.mime == _REVISIT:
+            rows.append(("revisit", "the capture that holds the payload was not found"))
         if self.document is None:
             rows.append(("document", "none: not text, or not extracted yet (holdfast extract)"))
             return f"{printable(capture.url)}\n{printable(table(rows))}"
@@ -109,11 +120,14 @@ def show(layout: Layout, asked: str) -> ShowReport:
     sealed = _sealed(layout)
     captures = _captures(layout, sealed, normal)
     chosen = _nearest(captures, time)
-    document = _document(layout, sealed, *chosen) if chosen else None
+    original = _original(layout, sealed, *chosen) if chosen else None
+    holder = original or chosen
+    document = _document(layout, sealed, *holder) if holder else None
     return ShowReport(
         url=normal,
         captures=[(name.warc, capture) for name, capture in captures],
         chosen=(chosen[0].warc, chosen[1]) if chosen else None,
+        original=(original[0].warc, original[1]) if original else None,
         document=document[0] if document else None,
         facts=document[1] if document else (),
         absences=() if chosen else absences_of(layout, sealed, normal),
@@ -151,6 +165,37 @@ def _captures(layout: Layout, sealed: Iterable[str], url: str) -> list[tuple[Nam
     return sorted(
         exact or found, key=lambda each: (each[1].timestamp, each[0].warc, each[1].offset)
     )
+
+
+def _original(
+    layout: Layout, sealed: Iterable[str], name: Name, capture: Capture
+) -> tuple[Name, Capture] | None:
+    """Find the capture that holds the payload of a revisit."""
+    if capture.mime != _REVISIT or disk.look(layout.root, name.warc).trouble:
+        return None
+    try:
+        with (layout.root / name.warc).open("rb") as file:
+            told = StoredRecord(file, capture.offset).original
+    except (OSError, Unreadable):
+        told = None  # for verification to report
+    url, moment = (told.url, _digits(told.date)) if told else (capture.url, None)
+    held = [
+        found
+        for found in _captures(layout, sealed, url)
+        if found[1].mime != _REVISIT and found[0].collection == name.collection
+        if capture.digest in (None, found[1].digest)
+    ]
+    at_that_time = [found for found in held if found[1].timestamp == moment]
+    if at_that_time or capture.digest is None:
+        return at_that_time[0] if at_that_time else None
+    # another record of the same payload does as well
+    return held[0] if held else None
+
+
+def _digits(date: str) -> str:
+    """Write a WARC-Date as indexes have it."""
+    digits = "".join(filter(str.isdigit, date))[:14]
+    return digits + _EARLIEST[len(digits) :]
 
 
 def _nearest(

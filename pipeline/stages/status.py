@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline import durable
-from pipeline.crawl.frontier.runs import Counts, Run, peek
+from pipeline.crawl.frontier.account import Account
 from pipeline.fixity import disk, ledger, manifest
 from pipeline.model.layout import Layout
-from pipeline.model.names import OPEN, parse
+from pipeline.model.names import OPEN, WARC, parse
 from pipeline.model.wording import printable, size, table
+from pipeline.stages.run_status import RunStatus, run_status
+
+_SUMMARY = (
+    *("run_id", "started_at", "finished_at", "ended_by", "captures", "revisits", "refused"),
+    *("failed", "declined", "bytes", "new", "changed", "unchanged", "vanished"),
+    *("hosts", "hosts_set_aside"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionStatus:
-    """What is sealed of one collection, and how far its unfinished run has come."""
+    """What is sealed of one collection, and how far its unfinished run has come.
+
+    Attributes:
+        last_run: the numbers of the newest report that can be read, as it has them.
+
+    """
 
     name: str
     warcs: int
@@ -30,22 +43,14 @@ class CollectionStatus:
     document_files: int
     runs: int
     captures: int
-    unfinished: tuple[Run, Counts] | None
+    last_run: dict[str, Any] | None
+    unfinished: RunStatus | None
 
     def as_json(self) -> dict[str, Any]:
         """Give the collection's part of the status object."""
-        told = {
-            name: getattr(self, name)
-            for name in ("name", "warcs", "warc_bytes", "document_files", "runs", "captures")
-        }
-        told["unfinished_run"] = None
-        if self.unfinished:
-            run, counts = self.unfinished
-            told["unfinished_run"] = {
-                "run_id": run.name,
-                **asdict(counts),
-                "waiting": counts.waiting,
-            }
+        names = ("name", "warcs", "warc_bytes", "document_files", "runs", "captures", "last_run")
+        told = {name: getattr(self, name) for name in names}
+        told["unfinished_run"] = self.unfinished.as_json() if self.unfinished else None
         return told
 
 
@@ -54,7 +59,7 @@ class StatusReport:
     """The state of an archive.
 
     Attributes:
-        left_over: paths of WARC files that no unfinished run goes on with, and that nobody sealed.
+        left_over: paths of WARC files that no crawl is writing or will seal.
 
     """
 
@@ -87,6 +92,8 @@ class StatusReport:
         for collection in self.collections:
             lines.append(f"\n{collection.name}")
             lines.append(table(_rows(collection)))
+            if collection.unfinished:
+                lines += ["", *collection.unfinished.lines()]
         lines += [
             "",
             *(
@@ -115,8 +122,13 @@ class StatusReport:
         return steps or ["holdfast verify --level records"]
 
 
-def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
-    """Read the state of the archive; `collections` are those that have a seed file.
+def status(layout: Layout, collections: Sequence[str], now: float) -> StatusReport:
+    """Read the state of the archive.
+
+    Args:
+        layout: where it lies.
+        collections: those that have a seed file.
+        now: Unix time.
 
     Raises:
         StorageError: the frontier cannot be read.
@@ -127,9 +139,10 @@ def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
     objects = account.objects if account else {}
     listed = manifest.read(layout.manifest)
     sealed = listed.entries if listed else {}
-    running = {run.collection: (run, counts) for run, counts in peek(layout.frontier)}
+    running, known = _frontier(layout, now)
     kinds: Counter[tuple[str, str]] = Counter()
-    for path in sealed:
+    reports: dict[str, dict[str, Any]] = {}
+    for path in sorted(sealed):
         part = parse(path)
         # a later revision of the same documents is not another WARC's
         if part is None or part.revision > 1:
@@ -138,8 +151,9 @@ def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
         kinds[collection, part.kind] += 1
         if part.kind == "warc":
             kinds[collection, "bytes"] += objects[path].size if path in objects else 0
-        if part.kind == "report":
-            kinds[collection, "captures"] += _captures(layout, path)
+        if part.kind == "report" and (told := _report(layout, path)):
+            kinds[collection, "captures"] += told["captures"]
+            reports[collection] = told
     names = sorted({*collections, *running, *(collection for collection, _ in kinds)})
     return StatusReport(
         root=str(layout.root.resolve()),
@@ -154,25 +168,40 @@ def status(layout: Layout, collections: Sequence[str]) -> StatusReport:
                 document_files=kinds[name, "documents"],
                 runs=kinds[name, "report"],
                 captures=kinds[name, "captures"],
+                last_run=reports.get(name),
                 unfinished=running.get(name),
             )
             for name in names
         ],
-        left_over=_left_over(layout, running),
+        left_over=sorted(_left_over(layout, known)),
     )
 
 
-def _left_over(layout: Layout, running: Collection[str]) -> list[str]:
-    """Give the paths of open WARC files in the folders of collections that no run is crawling."""
-    opened = (path for path, _ in disk.files(layout.root) if path.endswith(OPEN))
-    return sorted(path for path in opened if path.split("/")[1] not in running)
+def _frontier(layout: Layout, now: float) -> tuple[dict[str, RunStatus], Collection[str]]:
+    """Give the unfinished run of each collection, and the NAMEs that some crawl will seal."""
+    if not layout.frontier.exists():
+        return {}, ()
+    with closing(Account(layout.frontier)) as account, account.snapshot():
+        running = {run.collection: run_status(account, run, now) for run in account.unfinished()}
+        return running, account.open_warcs()
 
 
-def _captures(layout: Layout, report: str) -> int:
+def _left_over(layout: Layout, known: Collection[str]) -> Iterable[str]:
+    """Give the paths of open WARC files that the frontier does not know."""
+    ending = WARC + OPEN
+    for path, _ in disk.files(layout.root):
+        if path.endswith(OPEN) and path.rpartition("/")[2].removesuffix(ending) not in known:
+            yield path
+
+
+def _report(layout: Layout, path: str) -> dict[str, Any] | None:
+    """Read the numbers of a report; None where it is no report: holdfast verify names those."""
     try:
-        return int(json.loads((layout.root / report).read_bytes())["captures"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0  # holdfast verify names a damaged report
+        told = json.loads((layout.root / path).read_bytes())
+        summary = {name: told[name] for name in _SUMMARY if name in told}
+        return {**summary, "captures": int(told["captures"])}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _rows(collection: CollectionStatus) -> list[tuple[str, str]]:
@@ -181,13 +210,11 @@ def _rows(collection: CollectionStatus) -> list[tuple[str, str]]:
         ("WARC files", f"{collection.warcs:,} ({size(collection.warc_bytes)})"),
         ("document files", f"{collection.document_files:,}"),
     ]
+    if last := collection.last_run:
+        counts = ("captures", "revisits", "refused", "failed", "declined")
+        told = ", ".join(f"{last[name]:,} {name}" for name in counts if last.get(name))
+        ended = f"; ended by {last['ended_by']}" if last.get("ended_by") else ""
+        rows.append(("last run", f"{last.get('finished_at')}: {told or 'nothing'}{ended}"))
     if collection.unfinished:
-        run, counts = collection.unfinished
-        rows.append(
-            (
-                "unfinished run",
-                f"{run.name}: {counts.captured:,} captured, {counts.refused:,} refused,"
-                f" {counts.failed:,} failed, {counts.waiting:,} waiting",
-            )
-        )
+        rows.append(("unfinished run", collection.unfinished.headline()))
     return rows

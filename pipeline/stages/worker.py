@@ -8,34 +8,34 @@ the next start cuts it off and fetches those targets again.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
-import traceback
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
-from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
-from pipeline.archive.compose import Composer, Provenance
-from pipeline.archive.member import Members, Record
-from pipeline.archive.writer import OpenWarc
+from pipeline.archive.compose import Composer
+from pipeline.archive.member import Record
+from pipeline.crawl.frontier.catalogue import Catalogue, Known
 from pipeline.crawl.frontier.runs import Run
 from pipeline.crawl.frontier.schedule import Schedule
-from pipeline.crawl.frontier.share import Batch, Share
+from pipeline.crawl.frontier.share import Batch, Grant, Share, Wish
+from pipeline.crawl.rules import politeness, secrets
+from pipeline.crawl.rules.addresses import Admission
 from pipeline.crawl.rules.robots import Robots
-from pipeline.crawl.rules.scope import Scope
 from pipeline.crawl.wire.adapter import WireAdapter
-from pipeline.errors import HoldfastError, StorageError
+from pipeline.errors import ConfigError
+from pipeline.model.http import Head
 from pipeline.model.layout import Layout
-from pipeline.model.names import OPEN, Name
-from pipeline.model.policy import CrawlPolicy, WarcPolicy
 from pipeline.model.target import Outcome, Retry, RobotsAnswer, Target
 from pipeline.model.url import origin, robots_url
-from pipeline.stages.visit import Visit, Visitor
+from pipeline.stages.hosts import Host
+from pipeline.stages.memory import Memory
+from pipeline.stages.recall import payload_of
+from pipeline.stages.recording import Recorder
+from pipeline.stages.rules import Rules, RulesWatch
+from pipeline.stages.visit import MOST_LINK_BYTES, Visit, Visitor
 
 BEAT_S = 1.0
 _HUNGRY_BEAT_S = 0.05
@@ -55,52 +55,7 @@ class Order:
     layout: Layout
     run: Run
     number: int
-    crawl: CrawlPolicy
-    warc: WarcPolicy
-    scope: Scope
-    provenance: Provenance
-
-
-def work(
-    order: Order,
-    stop: Event,
-    lifeline: tuple[Connection, Connection],
-    failures: SimpleQueue[HoldfastError],
-) -> None:
-    """Run as a process until the run is exhausted or `stop` is set.
-
-    Args:
-        order: what to do.
-        stop: set by the supervisor: finish what is in flight, commit, end.
-        lifeline: a pipe whose writing end only the supervisor keeps; when it closes, the supervisor
-            is dead and this process ends at once, so that the archive's lock is free.
-        failures: takes the error that ends this process early.
-
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    listen, keep = lifeline
-    keep.close()
-    threading.Thread(target=_end_with_supervisor, args=(listen,), daemon=True).start()
-    try:
-        Worker(order, stop).run()
-    except OSError as error:
-        where = error.filename or "the disk"
-        failures.put(StorageError(f"{where}: {error.strerror}; make room, then crawl again"))
-        raise SystemExit(StorageError.exit_code) from None
-    except HoldfastError as error:
-        failures.put(error)
-        raise SystemExit(error.exit_code) from None
-    except Exception:  # noqa: BLE001 the supervisor tells it to the operator; then the process ends
-        failures.put(HoldfastError(f"a worker failed; please report it:\n{traceback.format_exc()}"))
-        raise SystemExit(1) from None
-
-
-def _end_with_supervisor(listen: Connection) -> None:
-    try:
-        listen.recv_bytes()
-    except (EOFError, OSError):
-        os._exit(1)
+    rules: Rules
 
 
 class Worker:
@@ -110,17 +65,21 @@ class Worker:
         self._order = order
         self._stop = stop
         self._clock = clock
-        self._adapter = WireAdapter(
-            connect_timeout_s=order.crawl.connect_timeout_s,
-            idle_timeout_s=order.crawl.idle_timeout_s,
-            deadline_s=order.crawl.deadline_s,
-            max_bytes=order.crawl.max_body_bytes,
-            ca_bundle=order.crawl.ca_bundle or None,
-            # /tmp may be memory
-            spool_folder=order.layout.working,
+        rules = order.rules
+        self._secrets = secrets.load(order.layout.root, rules.collection.secrets, os.environ)
+        self._adapter = _adapter(order, self._secrets)
+        catalogue = Catalogue(order.layout.catalogue, order.run.collection)
+        self._memory = Memory(catalogue, enabled=rules.policy.revisits)
+        self._share = Share(
+            order.layout.frontier,
+            order.run.id,
+            order.number,
+            origin,
+            robots_url,
+            canonical=rules.collection.scope.canonical,
+            limits=rules.collection.limits,
         )
-        self._visitor = Visitor(self._adapter, order.crawl, order.scope)
-        self._share = Share(order.layout.frontier, order.run.id, order.number, origin, robots_url)
+        self._watch = RulesWatch(order.layout, rules)
         self._lock = threading.Lock()
         self._targets = threading.Condition(self._lock)
         self._due = threading.Condition(self._lock)
@@ -128,13 +87,16 @@ class Worker:
         self._measured = 0.0, 0.0
         """When the threads were last counted, and the CPU seconds used until then."""
         # from here on: touched only under the lock
-        self._schedule = Schedule()
+        self._rules = rules
+        self._visitor = self._new_visitor(rules)
+        self._schedule = Schedule(rules.policy.in_flight)
         self._batch = Batch()
-        self._robots: dict[int, Robots] = {}
+        self._hosts: dict[int, Host] = {}
         self._stopping = False
         self._exhausted = False
         self._broken: BaseException | None = None
-        self._open_warc()
+        self._recorder = Recorder(order.layout, order.run, self._share, rules.config.warc)
+        self._recorder.begin(rules.provenance(order.run), clock())
 
     def run(self) -> None:
         """Work until nothing is left, or until told to stop."""
@@ -148,9 +110,25 @@ class Worker:
         finally:
             self._end_threads()
         # after an error the process ends, with threads that may still be waiting for a server
-        self._warc.close()
+        self._raise_broken()
+        self._beat()
+        self._recorder.warc.close()
+        self._share.beat(
+            Batch(),
+            (self._recorder.number, self._recorder.warc.size),
+            [self._recorder.number],
+            self._schedule.wish(stopping=True),
+            self._clock(),
+        )
         self._share.close()
+        self._memory.close()
         self._adapter.close()
+
+    def _new_visitor(self, rules: Rules) -> Visitor:
+        return Visitor(self._adapter, rules, self._secrets, self._memory, self._recall)
+
+    def _recall(self, known: Known) -> tuple[Head, bytes] | None:
+        return payload_of(self._order.layout, known, MOST_LINK_BYTES)
 
     def _finished(self) -> bool:
         with self._lock:
@@ -183,34 +161,52 @@ class Worker:
         batch = self._batch
         return (
             len(batch.outcomes) >= _MOST_RESULTS
-            or len(batch.discoveries) >= _MOST_DISCOVERIES
+            or len(batch.discoveries) + len(batch.declined) >= _MOST_DISCOVERIES
             or batch.size >= _MOST_BYTES
-            or self._warc.size >= self._order.warc.max_file_bytes
+            or self._recorder.is_full
         )
 
     def _beat(self) -> None:
         """Commit what was done since the last beat and take in what comes next."""
+        changed = self._changed_rules()
         with self._lock:
             batch, self._batch = self._batch, Batch()
+            entries = self._memory.take()
             wish = self._schedule.wish(stopping=self._stopping)
-            warc, number, size = self._warc, self._warc_number, self._warc.size
+            warc, number, size = (
+                self._recorder.warc,
+                self._recorder.number,
+                self._recorder.warc.size,
+            )
             closed = []
-            if size >= self._order.warc.max_file_bytes:
+            if changed:
+                self._rules = changed
+                self._visitor = self._new_visitor(changed)
+            if changed or self._recorder.is_full:
                 closed.append(number)
-                self._open_warc()
+                self._recorder.begin(self._rules.provenance(self._order.run), self._clock())
         if closed:
             warc.close()
         else:
             warc.sync()
         grant = self._share.beat(batch, (number, size), closed, wish, self._clock())
+        self._memory.enter(entries)
+        self._take_in(grant, wish)
+
+    def _changed_rules(self) -> Rules | None:
+        try:
+            return self._watch.changed()
+        except ConfigError:
+            return None  # the supervisor tells the operator; the old rules hold
+
+    def _take_in(self, grant: Grant, wish: Wish) -> None:
         with self._lock:
             self._schedule.grant(grant, wish)
             self._exhausted = grant.exhausted
             for host_id in (*grant.lost, *wish.released):
-                self._robots.pop(host_id, None)
+                self._hosts.pop(host_id, None)
             for lease in grant.leases:
-                if lease.robots is not None:
-                    self._robots[lease.id] = Robots.parse(*lease.robots)
+                self._hosts[lease.id] = Host.of(lease)
             self._targets.notify_all()
 
     def _add_threads(self) -> None:
@@ -225,7 +221,8 @@ class Worker:
         self._measured = now, spent
         if busy and self._threads:
             return
-        wanted = min(max(1, 2 * len(self._threads)), self._schedule.hosts, _MOST_THREADS)
+        at_once = self._schedule.hosts * self._rules.policy.in_flight
+        wanted = min(max(1, 2 * len(self._threads)), at_once, _MOST_THREADS)
         while len(self._threads) < wanted:
             thread = threading.Thread(target=self._visit_targets, daemon=True)
             self._threads.append(thread)
@@ -243,10 +240,12 @@ class Worker:
         try:
             while (target := self._next()) is not None:
                 with self._lock:
-                    robots = self._robots.get(target.host_id)
-                visit = self._visitor.visit(target, robots)
+                    host, visitor = self._hosts.get(target.host_id), self._visitor
+                if host is None:  # the lease was lost
+                    continue
+                visit = visitor.visit(target, host, self._clock())
                 try:
-                    self._keep(target, visit)
+                    self._keep(target, host, visit)
                 finally:
                     visit.close()
         except BaseException as error:  # noqa: BLE001 the main thread raises it again
@@ -269,32 +268,33 @@ class Worker:
                 self._targets.wait(ready_at - now if ready_at > now else BEAT_S)
         return None
 
-    def _keep(self, target: Target, visit: Visit) -> None:
+    def _keep(self, target: Target, host: Host, visit: Visit) -> None:
         """Append a visit's records and note it for the next beat."""
         moment = self._clock()
+        date = datetime.fromtimestamp(moment, UTC)
         robots = Robots.parse(*visit.robots) if visit.robots else None
-        while True:
-            composer = self._composer
-            records = visit.records(target, composer, datetime.fromtimestamp(moment, UTC))
-            members = self._encode(records)
-            with self._lock:
-                if composer is self._composer:
-                    offset = self._warc.append(members)
-                    if robots:
-                        self._robots[target.host_id] = robots
-                    self._note(target, visit, moment, offset, members.size)
-                    return
-            # the file was changed meanwhile, and records must name the warcinfo of their own file
-            members.close()
+        records: Sequence[Record] = ()
 
-    def _encode(self, records: Sequence[Record]) -> Members:
-        policy = self._order.warc
-        return Members(records, policy.codec, policy.level, self._order.layout.working)
+        def compose(composer: Composer) -> Sequence[Record]:
+            nonlocal records
+            records = visit.records(target, composer, date)
+            return records
 
-    def _note(self, target: Target, visit: Visit, moment: float, offset: int, length: int) -> None:
+        def then(offset: int, length: int) -> None:
+            entry = visit.entry(records, self._recorder.name, offset)
+            if entry:
+                self._memory.note(entry)
+            if robots:
+                host.robots = robots
+            self._note(target, host, visit, moment, offset, length)
+
+        self._recorder.append(compose, self._lock, then)
+
+    def _note(
+        self, target: Target, host: Host, visit: Visit, moment: float, offset: int, length: int
+    ) -> None:
         batch = self._batch
-        policy = self._order.crawl
-        rest = 0.0 if visit.kind == "refused" else policy.delay_s
+        policy = self._rules.policy
         if visit.kind is None:
             pause = policy.retry_delay_s * 2**target.attempt
             batch.retries.append(Retry(target=target, not_before=moment + pause))
@@ -306,29 +306,60 @@ class Worker:
                     at=moment,
                     reason=visit.absence[0] if visit.absence else "",
                     status=visit.status,
+                    mime=visit.mime,
+                    change=visit.change,
                     offset=offset,
                     length=length,
                     received=visit.received,
+                    duration_ms=visit.last.duration_ms if visit.last else 0,
                 )
             )
         if visit.robots:
             batch.robots.append(RobotsAnswer(target.host_id, *visit.robots))
-        batch.discoveries.extend(visit.discoveries)
+        if policy.cookies and visit.sets_cookies:
+            batch.cookies.append((target.host_id, host.jar.dump()))
+        batch.discoveries.extend(visit.ways.discoveries)
+        batch.declined.extend(visit.ways.declined)
         batch.size += length
-        self._schedule.finish(target, moment + rest)
+        self._rest(target, host, visit, moment)
         if self._schedule.hungry or self._is_full():
             self._due.notify()
 
-    def _open_warc(self) -> None:
-        """Begin the next WARC file; the caller holds the lock, or no thread runs yet."""
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        run = self._order.run
-        self._warc_number, name = self._share.reserve_warc(run.name, now.strftime("%Y%m%d%H%M%S"))
-        path = self._order.layout.root / (Name(run.collection, name).warc + OPEN)
-        filename = path.name.removesuffix(OPEN)
-        self._composer = Composer(lambda: f"<{uuid.uuid4().urn}>")
-        self._warc = OpenWarc(path)
-        opening = self._composer.opening(filename, self._order.provenance, now)
-        self._warc.append(self._encode(opening))
-        self._warc.sync()
-        self._share.opened_warc(self._warc_number, self._warc.size)
+    def _rest(self, target: Target, host: Host, visit: Visit, moment: float) -> None:
+        """Let the host rest as its answers ask for; set it aside when it only fails."""
+        policy = self._rules.policy
+        failed = visit.is_failure
+        failures = self._schedule.failures(target.host_id) + 1 if failed else 0
+        rest = politeness.NO_REST
+        if failed is not None:
+            rest = politeness.rest(
+                policy,
+                host.crawl_delay(policy.user_agent),
+                visit.status,
+                visit.retry_after(moment),
+                visit.last.duration_ms / 1000 if visit.last else 0.0,
+                failures,
+            )
+        self._schedule.finish(target, moment, rest, failed=failed)
+        if failures >= policy.host_failures:
+            reason = visit.absence[1] if visit.absence else f"it answered {visit.status}"
+            self._batch.set_aside.append(
+                (target.host_id, f"{failures} failures in a row, the last: {reason}")
+            )
+
+
+def _adapter(order: Order, given: secrets.Secrets) -> WireAdapter:
+    policy, seeds = order.rules.policy, order.rules.collection.seeds
+    return WireAdapter(
+        connect_timeout_s=policy.connect_timeout_s,
+        idle_timeout_s=policy.idle_timeout_s,
+        deadline_s=policy.deadline_s,
+        max_bytes=policy.max_body_bytes,
+        ca_bundle=policy.ca_bundle or None,
+        # /tmp may be memory
+        spool_folder=order.layout.working,
+        admission=Admission.of((seed.url for seed in seeds), policy.allow_addresses),
+        proxy=given.proxy,
+        tls=policy.tls,
+        max_idle_per_origin=policy.in_flight,
+    )

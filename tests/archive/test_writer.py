@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import itertools
 import resource
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
+from pipeline.archive.codec import names
 from pipeline.archive.compose import Composer, Provenance, Trail
-from pipeline.archive.member import Members
+from pipeline.archive.inflate import PLAIN_HEADER
+from pipeline.archive.member import Members, Record
 from pipeline.archive.validator import inspect
 from pipeline.archive.writer import OpenWarc, cut_back
 from pipeline.errors import IntegrityError, StorageError
@@ -162,3 +165,49 @@ def test_cutting_back_takes_the_tail_and_never_adds(tmp_path: Path) -> None:
     assert path.read_bytes() == b"committed"
     with pytest.raises(IntegrityError, match="were committed"):
         cut_back(path, 10)
+
+
+def members_of(block: bytes, codec: str, level: int) -> bytes:
+    record = Record([("WARC-Type", "resource")], block, len(block))
+    return b"".join(Members([record], codec, level).pieces())
+
+
+NOISE = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(2_000))
+PICTURE = b"".join(NOISE[at : at + 40] + b"    " for at in range(0, len(NOISE), 40))
+
+
+@pytest.mark.parametrize("codec", ["auto", "zlib-ng", "zlib"])
+@pytest.mark.parametrize("block", [b"", b"text " * 5_000, NOISE, PICTURE, bytes(3_000_000)])
+def test_every_codec_writes_one_plain_member_of_the_same_content(codec: str, block: bytes) -> None:
+    member = members_of(block, codec, 6)
+    stream = zlib.decompressobj(31)
+    assert stream.decompress(member) == (
+        b"WARC/1.1\r\nWARC-Type: resource\r\nContent-Length: %d\r\n\r\n" % len(block)
+        + block
+        + b"\r\n\r\n"
+    )
+    assert stream.eof
+    assert not stream.unused_data
+    assert member.startswith(PLAIN_HEADER)
+
+
+@pytest.mark.parametrize("codec", ["auto", "zlib-ng", "zlib"])
+def test_what_deflate_cannot_shrink_is_stored(codec: str) -> None:
+    # a stored block is cut only by the five bytes before each of its pieces
+    assert NOISE[20_000:24_000] in members_of(NOISE, codec, 6)
+
+
+@pytest.mark.parametrize("codec", ["auto", "zlib-ng", "zlib"])
+def test_what_deflate_shrinks_a_little_is_shrunk(codec: str) -> None:
+    assert len(members_of(PICTURE, codec, 6)) < 0.98 * len(PICTURE)
+
+
+@pytest.mark.parametrize("text", ["Gruß, schöne Wörter. ", "Русский текст. ", "日本語の文。"])
+def test_text_in_every_script_is_compressed_as_asked(text: str) -> None:
+    block = (text * 4_000).encode()
+    assert len(members_of(block, "auto", 6)) < 0.05 * len(block)
+
+
+def test_the_libraries_that_compress_are_named() -> None:
+    assert names("zlib")[0].startswith("zlib ")
+    assert all(len(each.split()) == 2 for codec in ("auto", "zlib-ng") for each in names(codec))

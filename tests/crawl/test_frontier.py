@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.crawl.frontier import share as share_module
+from pipeline.crawl.frontier import entry as entry_module
 from pipeline.crawl.frontier.runs import Frontier, Run, peek
 from pipeline.crawl.frontier.share import LEASE_S, Batch, Grant, Share, Wish
 from pipeline.errors import ConfigError, StorageError
-from pipeline.model.target import Discovery, Kind, Outcome, Retry, RobotsAnswer, Target
+from pipeline.model.target import Declined, Discovery, Kind, Outcome, Retry, RobotsAnswer, Target
 
 NOTHING = Wish(held={}, wanted={}, released={})
 NOW = 1_000_000.0
@@ -28,6 +29,9 @@ def origin_of(url: str) -> str:
 def robots_of(origin: str) -> str:
     return f"http://{origin}/robots.txt"
 
+
+LARGE = "todo|url|host|declined|outcome|minute"
+"""Tables that a large crawl fills."""
 
 OPENED: list[Frontier | Share] = []
 
@@ -181,7 +185,7 @@ def test_a_failed_target_waits_until_its_retry_is_due(archive: Archive) -> None:
 def test_urls_whose_keys_collide_are_all_kept(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(share_module, "key_of", lambda _run, _url: 7)
+    monkeypatch.setattr(entry_module, "key_of", lambda _run, _url: 7)
     share = archive.share()
     share.plant(["http://a/1", "http://a/2"])
     archive.share().plant(["http://a/2", "http://a/3"])
@@ -206,6 +210,64 @@ def test_a_new_run_forgets_the_finished_one(archive: Archive) -> None:
         for table in ("url", "todo", "host"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     database.close()
+
+
+def test_a_new_run_leaves_the_runs_of_other_collections_alone(archive: Archive) -> None:
+    archive.share().plant(["http://a/1"])
+    other = archive.frontier.start("other", "other-20260101000000", NOW)
+    share = Share(archive.path, other.id, 0, origin_of, robots_of)
+    OPENED.append(share)
+    share.plant(["http://a/1", "http://b/1"])
+    archive.frontier.finish(archive.run, NOW)
+    archive.frontier.start("c", "c-20260102000000", NOW)
+    assert archive.frontier.counts(other).waiting == 4
+    with contextlib.closing(sqlite3.connect(archive.path)) as database:
+        for table, left in (("url", 4), ("todo", 4), ("host", 2), ("run", 2)):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (left,)
+
+
+def test_a_host_that_another_run_has_just_asked_rests_first(archive: Archive) -> None:
+    share = archive.share()
+    share.plant(["http://a/1"])
+    share.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    archive.frontier.reap(0, NOW, delay_s=5.0)
+    other = archive.frontier.start("other", "other-20260101000000", NOW)
+    second = Share(archive.path, other.id, 0, origin_of, robots_of)
+    OPENED.append(second)
+    second.plant(["http://a/1"])
+    assert not second.beat(Batch(), (1, 0), (), NOTHING, NOW).leases
+    assert second.beat(Batch(), (1, 0), (), NOTHING, NOW + 4).leases[0].next_at == NOW + 5
+
+
+def test_no_statement_of_a_beat_reads_a_whole_table(archive: Archive) -> None:
+    """A million rows must not be read to find one."""
+    share = archive.share()
+    share.plant([f"http://h{n}/1" for n in range(3)])
+    statements: set[str] = set()
+    share._db.set_trace_callback(statements.add)
+    grant = answer(share, share.beat(Batch(), (1, 0), (), NOTHING, NOW))
+    targets = [target for some in grant.targets.values() for target in some]
+    batch = Batch(
+        outcomes=[settle(targets[0])],
+        retries=[Retry(target=targets[1], not_before=NOW + 5)],
+        discoveries=[Discovery(url="http://new/", via=None, hops="L")],
+        declined=[Declined(url="http://x/", via=None, hops="L", reason="scope", rule="no")],
+        set_aside=[(3, "why")],
+        cookies=[(1, b"")],
+    )
+    held = {lease.id: lease.epoch for lease in grant.leases}
+    share.beat(batch, (1, 1), (), Wish(held, {}, dict.fromkeys(held, NOW)), NOW)
+    share._db.set_trace_callback(None)
+    assert len(statements) > 40
+    for statement in statements:
+        # the largest row number is the last one
+        if statement.startswith(("BEGIN", "COMMIT", "--", "SELECT ifnull(max(id)")):
+            continue
+        for row in share._db.execute("EXPLAIN QUERY PLAN " + statement).fetchall():
+            plan = row[3]
+            assert not re.match(rf"(SCAN|SEARCH(?! \w+ USING)) ({LARGE})\b", plan), statement
+            if statement.startswith("DELETE FROM todo") and " url_id = " in statement:
+                assert "url_id=?" in plan, "all that waits on a host is not read for one target"
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,4 +1,4 @@
-"""crawl/links.py: every link of a page, however badly it is written."""
+"""crawl/links/html.py: every link of a page, however badly it is written."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from pipeline.crawl.links import html as links
-from pipeline.crawl.links.html import MAX_LINKS, Outlink, outlinks, redirect_target
+from pipeline.crawl.links import outlinks as links
+from pipeline.crawl.links.outlinks import MAX_LINKS, Outlink, Outlinks, redirect_target
+from pipeline.crawl.links.tokens import MAX_ATTRIBUTES
+from pipeline.model.policy import LinkPolicy
 from pipeline.model.url import Rejected, absolute, resolve
 
 PAGE = "http://www.example.org/a/page.html"
 HTML = b"text/html"
+
+
+def outlinks(payload: bytes, url: str, content_type: bytes | None) -> list[Outlink]:
+    return read(payload, url, content_type).found
+
+
+def read(
+    payload: bytes,
+    url: str = PAGE,
+    content_type: bytes | None = HTML,
+    policy: LinkPolicy | None = None,
+) -> Outlinks:
+    fields = [] if content_type is None else [(b"Content-type", content_type)]
+    return links.outlinks(payload, url, fields, "", policy or LinkPolicy())
 
 
 def found(html: str | bytes, content_type: bytes | None = HTML) -> list[str]:
@@ -38,9 +54,9 @@ def test_each_kind_of_link_has_its_hop_letter_and_its_tag() -> None:
         Outlink(base + "n.html", "L", "link"),
         Outlink(base + "s.js", "E", "script"),
         Outlink(base + "r.html", "R", "meta"),
-        Outlink(base + "f.html", "F", "frame"),
+        Outlink(base + "f.html", "E", "frame"),
         Outlink(base + "nf.html", "L", "a"),
-        Outlink(base + "if.html", "F", "iframe"),
+        Outlink(base + "if.html", "E", "iframe"),
         Outlink(base + "in.html", "L", "a"),
         Outlink(base + "p.gif", "E", "img"),
         Outlink(base + "m.html", "L", "area"),
@@ -202,9 +218,11 @@ def test_without_a_content_type_the_payload_must_look_like_html() -> None:
 
 def test_a_page_with_too_many_links_gives_the_first_ones() -> None:
     payload = b"".join(b"<a href=%d>" % number for number in range(MAX_LINKS + 10))
-    taken = outlinks(payload, PAGE, HTML)
-    assert len(taken) == MAX_LINKS
-    assert taken[-1].url.endswith(f"/{MAX_LINKS - 1}")
+    taken = read(payload)
+    assert len(taken.found) == MAX_LINKS
+    assert taken.found[-1].url.endswith(f"/{MAX_LINKS - 1}")
+    assert taken.cut
+    assert not read(b"<a href=x>").cut
 
 
 LOCATIONS = {
@@ -244,7 +262,7 @@ def test_whatever_the_bytes_are_the_links_are_normal_urls(
     payload = page if isinstance(page, bytes) else page.encode("utf-8")
     for link in outlinks(payload, PAGE, content_type):
         assert absolute(link.url) == link.url
-        assert link.hop in "LEFR"
+        assert link.hop in "LER"
 
 
 HOSTILE = {
@@ -298,5 +316,5 @@ def test_links_are_found_at_any_depth() -> None:
 
 
 def test_a_tag_of_many_megabytes_is_read_only_in_part() -> None:
-    huge = b"<a href=x.html " + b"y " * (2 * links._MOST_ATTRIBUTES) + b"><a href=z.html>"
+    huge = b"<a href=x.html " + b"y " * (2 * MAX_ATTRIBUTES) + b"><a href=z.html>"
     assert found(huge) == ["L /a/x.html", "L /a/z.html"]

@@ -1,4 +1,4 @@
-"""crawl/robots.py: what a host permits."""
+"""crawl/rules/robots.py: what a host permits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.crawl.rules.robots import MAX_BYTES, Robots, product_token
+from pipeline.crawl.rules import robots as robots_module
+from pipeline.crawl.rules.robots import LONGEST_DELAY_S, MAX_BYTES, Robots, product_token
 
 AGENT = "Holdfast/0.1.0 (+https://www.google.example/bot)"
 
@@ -89,6 +90,35 @@ def test_the_crawl_delay_is_that_of_our_group() -> None:
     assert Robots.parse(200, RULES.encode()).crawl_delay(AGENT) == 7.5
     assert Robots.parse(200, b"User-agent: *\nCrawl-delay: soon").crawl_delay(AGENT) is None
     assert Robots.parse(404, b"").crawl_delay(AGENT) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "delay"),
+    [
+        *(("0", 0.0), ("0.5", 0.5), ("1e300", LONGEST_DELAY_S), ("86401", LONGEST_DELAY_S)),
+        *(
+            ("nan", None),
+            ("-1", None),
+            ("-inf", None),
+            ("", None),
+            ("1 s", None),
+            ("9" * 5000, None),
+        ),
+    ],
+)
+def test_a_crawl_delay_is_a_number_of_seconds_up_to_a_day(
+    written: str, delay: float | None
+) -> None:
+    robots = Robots.parse(200, f"User-agent: *\nCrawl-delay: {written}".encode())
+    assert robots.crawl_delay(AGENT) == delay
+
+
+def test_rules_are_read_once_for_all_requests_of_a_robot(monkeypatch: pytest.MonkeyPatch) -> None:
+    robots = Robots.parse(200, RULES.encode())
+    assert robots.crawl_delay(AGENT) == 7.5
+    monkeypatch.setattr(robots_module, "_address_to", None)
+    assert robots.crawl_delay(AGENT) == 7.5
+    assert not robots.decide("http://example.org/private/x", AGENT).accepted
 
 
 def test_a_rule_cut_short_at_the_size_limit_is_no_rule() -> None:

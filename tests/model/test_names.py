@@ -19,6 +19,7 @@ def test_what_is_made_is_read_again(collection: str, serial: int, revision: int)
         (name.members, "members", 1),
         (name.cdxj, "cdxj", 1),
         (name.report, "report", 1),
+        (name.page, "report-page", 1),
         (name.documents(revision), "documents", revision),
     ):
         part = parse(path)

@@ -122,7 +122,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[
 @pytest.mark.parametrize(
     "told",
     [
-        "Captured: 15 answers",
+        "Captured: 16 answers",
         "404  text/html   /tides/1998.html",
         "301  text/html   /old-news.html",
         "200  text/html   /letters/caf\u00e9 ledger.html",

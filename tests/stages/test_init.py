@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline import config
-from pipeline.crawl.rules.seeds import load_collections
+from pipeline.crawl.rules.scope import ScopeTable
+from pipeline.crawl.rules.seeds import load_collections, parse
 from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
-from pipeline.stages.init import CONFIG_TOML, init
+from pipeline.model.policy import CrawlOverrides, LinkPolicy, RunLimits
+from pipeline.stages.init import CONFIG_TOML, EXAMPLE_TOML, init
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -101,5 +106,21 @@ def test_a_place_that_can_be_no_folder_is_refused(tmp_path: Path) -> None:
             init(root)
 
 
-def test_the_template_has_no_line_too_long_to_read() -> None:
-    assert max(map(len, CONFIG_TOML.splitlines())) <= 100
+@pytest.mark.parametrize("template", [CONFIG_TOML, EXAMPLE_TOML])
+def test_the_templates_have_no_line_too_long_to_read(template: str) -> None:
+    assert max(map(len, template.splitlines())) <= 100
+
+
+def test_the_example_shows_every_key_and_all_of_it_is_sound() -> None:
+    """What the example has in comments can be used by taking the # away."""
+    uncommented = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE_TOML, flags=re.MULTILINE)
+    collection = parse(Path("seeds/example.toml"), uncommented.encode())
+    assert collection.secrets == "secrets/example.toml"
+    assert collection.scope.max_hops == 3
+    assert collection.limits.max_captures == 100_000
+    written = tomllib.loads(uncommented)
+    for table, shape in {"scope": ScopeTable, "links": LinkPolicy, "limits": RunLimits}.items():
+        assert list(written[table]) == [field.name for field in msgspec.structs.fields(shape)]
+    assert written["links"] == msgspec.structs.asdict(LinkPolicy())
+    for key in (field.name for field in msgspec.structs.fields(CrawlOverrides)):
+        assert re.search(rf"\b{key}\b", EXAMPLE_TOML), key

@@ -62,7 +62,8 @@ def test_it_explains_one_url(layout: Layout) -> None:
     assert report(layout, url=" HTTP://Example.org/~ann/a/../b#c ").as_text() == (
         "http://example.org/~ann/b\n"
         "  in   ann: scope: prefix https://example.org/~ann/\n"
-        "  out  list: scope: no seed has this host"
+        "  out  list: scope: no seed has this host\n"
+        "       but fetched as the embed or the redirect of a page that is in"
     )
     assert report(layout, "list", url="http://example.net:8080/").as_text() == (
         "http://example.net:8080/\n  in   list: scope: host http://example.net:8080/"
@@ -80,14 +81,109 @@ def test_it_can_be_read_by_programs(layout: Layout) -> None:
                 "path": "seeds/ann.toml",
                 "title": "Ann's page",
                 "seeds": ["https://example.org/~ann/index.html"],
+                "seeds_from": [],
                 "scope": "prefix",
                 "rules": ["scope: prefix https://example.org/~ann/"],
+                "exclude": [],
+                "max_hops": None,
+                "embed_hops": 2,
+                "redirects": "follow",
+                "links": {
+                    "forms": False,
+                    "scripts": False,
+                    "text": False,
+                    "pdf": True,
+                    "feeds": True,
+                    "sitemaps": True,
+                },
+                "limits": {"max_captures": None, "max_bytes": None, "max_time_s": None},
+                "secrets": "",
                 "delay_s": 5.0,
                 "accepted": False,
                 "rule": "scope: on a seed's host, but in no seed's folder",
+                "accepted_as_embed": True,
+                "accepted_as_redirect": True,
             }
         ],
     }
+
+
+FULL = """\
+seeds = ["https://example.org/"]
+seeds_from = ["https://example.net/feed"]
+[scope]
+type = "domain"
+include = ["*.pdf"]
+exclude = ["*/print/*", "re:[?&]sort="]
+max_hops = 3
+embed_hops = 0
+redirects = "stay"
+ignore_parameters = ["ref", "from"]
+traps = false
+[links]
+forms = true
+[limits]
+max_captures = 50_000
+max_time_s = 3600
+[access]
+secrets = "secrets/full.toml"
+"""
+
+
+def test_it_tells_what_a_collection_does_otherwise(layout: Layout) -> None:
+    (layout.seeds / "full.toml").write_text(FULL)
+    assert report(layout, "full").as_text().splitlines()[:-2] == [
+        "full",
+        "  file   seeds/full.toml",
+        "  seeds  https://example.org/",
+        "  from   https://example.net/feed",
+        "  scope  domain: everything on the domains of the seeds and their subdomains",
+        "  in     https://example.org/",
+        "         *.pdf",
+        "  out    */print/*",
+        "         re:[?&]sort=",
+        "  also   at most 3 links from a seed",
+        "         what pages embed elsewhere: 0 steps far",
+        "         redirects that lead out are not followed",
+        "         parameters that do not count: from, ref",
+        "         no trap is avoided",
+        "  links  forms: yes",
+        "  limit  max_captures: 50,000",
+        "         max_time_s: 3,600",
+        "  login  secrets/full.toml",
+        "  delay  2 s between two requests to one host",
+    ]
+    assert json.dumps(report(layout, "full", url="http://x.example/").as_json())
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    {
+        "https://example.org/": ["  in   full: scope: seed"],
+        "https://www.example.org/x": ["  in   full: scope: domain https://example.org/"],
+        "https://other.example/x.pdf": ["  in   full: scope: include *.pdf"],
+        "https://example.org/print/x": ["  out  full: exclude: */print/*"],
+        "https://other.example/x": ["  out  full: scope: no seed has this domain"],
+    }.items(),
+)
+def test_the_answer_names_the_rule_that_decided(
+    layout: Layout, url: str, answer: list[str]
+) -> None:
+    (layout.seeds / "full.toml").write_text(FULL)
+    assert report(layout, "full", url=url).as_text().splitlines()[1:] == answer
+
+
+def test_seeds_that_are_excluded_are_not_passed_over_in_silence(layout: Layout) -> None:
+    (layout.seeds / "odd.toml").write_text(
+        'seeds = ["http://a.example/", "http://b.example/"]\nscope.exclude = ["*://b.example/*"]\n'
+    )
+    assert "  never  1 of the seeds, being excluded" in report(layout, "odd").as_text()
+
+
+def test_a_calendar_is_measured_from_today(layout: Layout) -> None:
+    text = report(layout, "list", url="http://example.net:8080/2150/01/").as_text()
+    assert "out  list: trap: a calendar far from today" in text
+    assert "but fetched" not in text
 
 
 def test_long_lists_are_shown_in_part(layout: Layout) -> None:
@@ -122,4 +218,4 @@ def test_a_url_that_is_none_is_a_mistake(layout: Layout) -> None:
 def test_an_archive_without_collections_says_so(tmp_path: Path) -> None:
     (tmp_path / "config.toml").touch()
     text = report(Layout(tmp_path)).as_text()
-    assert text == "No collections: there is no .toml or .txt file in seeds/."
+    assert text == "No collections: there is no .toml, .txt, .csv or .opml file in seeds/."

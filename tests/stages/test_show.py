@@ -236,3 +236,81 @@ def test_damage_behind_the_document_does_not_keep_it_from_being_shown(layout, st
     many = [document(n, hashlib.sha256(b"%d" % n).hexdigest() * 50) for n in range(200)]
     store(("20260101000000", URL), r1=documents(*many)[:-40])
     assert show(layout, URL).clean_text() == many[0]["text"]
+
+
+WORDS = b"<html><title>A page</title><p>" + b"the words of the first capture, said once. " * 5
+
+
+@pytest.fixture
+def thrice(shelf):
+    """Seal a page, the same page under another URL the day after, and a 304 on the third day."""
+    first = shelf.begin()
+    original = first.add(URL, WORDS, ["Content-Type: text/html", 'ETag: "1"'])
+    first.add("http://example.org/other.html", b"<p>other words", ["Content-Type: text/html"])
+    first.seal()
+    second = shelf.begin()
+    same = ("identical-payload-digest", original)
+    second.add("http://example.org/copy.html", WORDS, ["Content-Type: text/html"], repeats=same)
+    second.seal()
+    third = shelf.begin()
+    third.add(URL, status="304 Not Modified", repeats=("server-not-modified", original))
+    third.seal()
+    return shelf
+
+
+def extracted(shelf):
+    from pipeline.extract.policy import ExtractPolicy
+    from pipeline.stages.extract import extract
+
+    return extract(
+        shelf.layout,
+        ExtractPolicy(),
+        ["c"],
+        everything=False,
+        workers=1,
+        observe=lambda progress: None,
+        now=datetime(2026, 7, 1, tzinfo=UTC),
+    )
+
+
+def test_revisits_make_no_documents_and_are_counted(thrice):
+    report = extracted(thrice)
+    assert (report.documents, report.skipped, report.damaged) == (2, {"revisit": 2}, ())
+
+
+@pytest.mark.parametrize("url", [URL, "http://example.org/copy.html"])
+def test_a_revisit_shows_the_document_of_the_capture_that_holds_its_payload(thrice, url):
+    extracted(thrice)
+    report = show(thrice.layout, url)
+    assert report.chosen is not None and report.original is not None
+    assert report.chosen[1].mime == "warc/revisit"
+    assert (report.original[1].url, report.original[1].timestamp) == (URL, "20260102000001")
+    assert "the words of the first capture" in report.clean_text()
+    text = report.as_text()
+    of = "" if url == URL else f" of {URL}"
+    assert f"the same payload as at 20260102000001{of}\n" in text
+    assert report.original[1].digest in text
+    assert report.as_json()["original"]["timestamp"] == "20260102000001"
+
+
+def test_a_capture_that_is_no_revisit_names_no_original(thrice):
+    report = show(thrice.layout, f"{URL}@20260102")
+    assert (report.original, report.as_json()["original"]) == (None, None)
+    assert "revisit" not in report.as_text()
+
+
+def test_a_revisit_whose_original_is_gone_says_so(thrice):
+    first = next(path for path in thrice.sealed if path.endswith(".cdxj"))
+    (thrice.layout.root / first).unlink()
+    for url in (URL, "http://example.org/copy.html"):
+        report = show(thrice.layout, url)
+        assert report.original is None
+        assert "the capture that holds the payload was not found" in report.as_text()
+
+
+def test_a_revisit_in_a_damaged_file_is_still_shown(thrice):
+    """The payload digest in the index finds the original where it is of the same URL."""
+    second = [path for path in thrice.sealed if path.endswith(".warc.gz")][1]
+    (thrice.layout.root / second).write_bytes(b"")
+    report = show(thrice.layout, "http://example.org/copy.html")
+    assert report.chosen is not None and report.original is None

@@ -68,16 +68,22 @@ Script = Callable[[Talk], None]
 
 
 class Server:
-    """Plays one script for each connection, in order, and then takes no more."""
+    """Plays one script for each connection, in order or all at once, and then takes no more."""
 
     def __init__(
-        self, scripts: tuple[Script, ...], context: ssl.SSLContext | None, host: str
+        self,
+        scripts: tuple[Script, ...],
+        context: ssl.SSLContext | None,
+        host: str,
+        *,
+        parallel: bool = False,
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family)
         self._listener.settimeout(_PATIENCE_S)
         self._context = context
         self._scripts = scripts
+        self._parallel = parallel
         self.talks: list[Talk] = []
         self.port: int = self._listener.getsockname()[1]
         authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
@@ -99,15 +105,25 @@ class Server:
         self._listener.close()
 
     def _play(self) -> None:
+        playing: list[threading.Thread] = []
         for script in self._scripts:
             try:
                 sock, _ = self._listener.accept()
             except OSError:
-                return
-            with sock:
-                sock.settimeout(_PATIENCE_S)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._talk(sock, script)
+                break
+            if self._parallel:
+                playing.append(threading.Thread(target=self._serve, args=(sock, script)))
+                playing[-1].start()
+            else:
+                self._serve(sock, script)
+        for thread in playing:
+            thread.join()
+
+    def _serve(self, sock: socket.socket, script: Script) -> None:
+        with sock:
+            sock.settimeout(_PATIENCE_S)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._talk(sock, script)
 
     def _talk(self, sock: socket.socket, script: Script) -> None:
         if self._context is None:
@@ -127,15 +143,21 @@ class Server:
 
 @dataclass(frozen=True)
 class Certificates:
-    """A root of our own and a server certificate for 127.0.0.1, ::1 and localhost."""
+    """A root of our own and a server certificate for 127.0.0.1, ::1 and localhost.
+
+    Attributes:
+        untrusted: certificates that do not hold, by what is wrong with them.
+
+    """
 
     root: Path
     chain: Path
     key: Path
+    untrusted: dict[str, Path]
 
-    def server_context(self) -> ssl.SSLContext:
+    def server_context(self, fault: str = "") -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.chain, self.key)
+        context.load_cert_chain(self.untrusted[fault] if fault else self.chain, self.key)
         return context
 
 
@@ -154,14 +176,24 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nbasicConstraints=CA:FALSE\n"
         "authorityKeyIdentifier=keyid\n"
     )
+    (folder / "other.ext").write_text("subjectAltName=DNS:other.example\n")
+    (folder / "alone.ext").write_text("subjectAltName=IP:127.0.0.1\n")
     for command in (
         f"req -x509 -config root.cnf {new_key} -keyout root.key -out root.pem -days 2",
         f"req -new -config root.cnf -subj /CN=localhost {new_key} -keyout server.key -out s.csr",
         "x509 -req -in s.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile server.ext"
         " -out server.pem -days 2",
+        "x509 -req -in s.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile server.ext"
+        " -out expired.pem -days -1",
+        "x509 -req -in s.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile other.ext"
+        " -out other.pem -days 2",
+        "x509 -req -in s.csr -signkey server.key -extfile alone.ext -out alone.pem -days 2",
     ):
         subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    return Certificates(folder / "root.pem", folder / "server.pem", folder / "server.key")
+    untrusted = {name: folder / f"{name}.pem" for name in ("expired", "other", "alone")}
+    return Certificates(
+        folder / "root.pem", folder / "server.pem", folder / "server.key", untrusted
+    )
 
 
 Serve = Callable[..., Server]
@@ -169,14 +201,22 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
-    """Start a server: `serve(script, …, tls=False, host="127.0.0.1")`, one script a connection."""
+    """Start a server: `serve(script, …, tls=False, host="127.0.0.1")`, one script a connection.
+
+    `tls` may also be the context to serve with; `parallel` plays the scripts at the same time.
+    """
     servers: list[Server] = []
 
-    def start(*scripts: Script, tls: bool = False, host: str = "127.0.0.1") -> Server:
-        context = None
-        if tls:
+    def start(
+        *scripts: Script,
+        tls: bool | ssl.SSLContext = False,
+        host: str = "127.0.0.1",
+        parallel: bool = False,
+    ) -> Server:
+        context = tls or None
+        if context is True:
             context = request.getfixturevalue("certificates").server_context()
-        server = Server(scripts, context, host)
+        server = Server(scripts, context, host, parallel=parallel)
         servers.append(server)
         return server
 
@@ -187,10 +227,14 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
 
 @pytest.fixture
 def make_adapter(request: pytest.FixtureRequest) -> Iterator[Callable[..., WireAdapter]]:
-    """Make an adapter with short time limits; `tls=True` lets it trust the test's own root."""
+    """Make an adapter with short time limits.
+
+    `tls=True` lets it trust the test's own root, `tls_policy` is what the adapter calls `tls`.
+    """
     adapters: list[WireAdapter] = []
 
-    def make(*, tls: bool = False, **settings: object) -> WireAdapter:
+    def make(*, tls: bool = False, tls_policy: str = "strict", **settings: object) -> WireAdapter:
+        settings["tls"] = tls_policy
         if tls:
             settings["ca_bundle"] = request.getfixturevalue("certificates").root
         limits = {"connect_timeout_s": 5.0, "idle_timeout_s": 5.0, "deadline_s": 9.0}

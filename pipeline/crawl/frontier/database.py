@@ -36,6 +36,7 @@ CREATE TABLE host(
     spent_ms INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,
     UNIQUE(run_id, origin));
 CREATE INDEX host_free ON host(run_id, next_at) WHERE idle = 0;
+CREATE INDEX host_set_aside ON host(run_id) WHERE set_aside = 1;
 CREATE TABLE url(
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, host_id INTEGER NOT NULL,
     key INTEGER NOT NULL UNIQUE, url TEXT NOT NULL, via INTEGER, hops TEXT NOT NULL);
@@ -61,7 +62,8 @@ CREATE TABLE warc(
     id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, serial INTEGER NOT NULL,
     name TEXT NOT NULL UNIQUE, opening INTEGER NOT NULL DEFAULT 0,
     committed INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL);
-CREATE TABLE worker(id INTEGER PRIMARY KEY, seen_at REAL NOT NULL);
+CREATE TABLE worker(
+    id INTEGER PRIMARY KEY, seen_at REAL NOT NULL, reserved INTEGER NOT NULL DEFAULT 0);
 """
 VERSION = 2
 
@@ -69,17 +71,30 @@ VERSION = 2
 class _Cursor(sqlite3.Cursor):
     """Rows of a database that may be damaged; to be fetched, not iterated."""
 
+    connection: Database
+
     def fetchone(self) -> Any:
-        with _told():
+        try:
             return super().fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _as_storage(error, self.connection.name) from error
 
     def fetchall(self) -> list[Any]:
-        with _told():
+        try:
             return super().fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _as_storage(error, self.connection.name) from error
 
 
 class Database(sqlite3.Connection):
-    """A connection whose failures are the disk's, and told as such."""
+    """A connection whose failures are the disk's, and told as such.
+
+    Attributes:
+        name: the last part of the file's path.
+
+    """
+
+    name = ""
 
     def cursor(self, factory: Any = None, /) -> Any:
         """Make the cursor that `execute` gives."""
@@ -92,32 +107,46 @@ class Database(sqlite3.Connection):
             StorageError: the disk is full or broken, or the database is damaged.
 
         """
-        with _told():
+        try:
             return super().execute(sql, parameters)
+        except sqlite3.DatabaseError as error:
+            raise _as_storage(error, self.name) from error
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         """Run one statement for each row; raises as `execute` does."""
-        with _told():
+        try:
             return super().executemany(sql, parameters)
+        except sqlite3.DatabaseError as error:
+            raise _as_storage(error, self.name) from error
+
+
+def _as_storage(error: sqlite3.DatabaseError, name: str) -> Exception:
+    """Tell a failure of the disk as such; give back what is our own mistake."""
+    # the subclasses but this one are our own mistakes
+    if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
+        return error
+    return StorageError(
+        f".holdfast/{name}: {error}; nothing committed is lost:"
+        " make sure that the disk is sound and has room, then run holdfast crawl again."
+        " If the file itself is damaged, move it away: what is sealed stays"
+    )
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(name: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        # the subclasses but this one are our own mistakes
-        if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):
-            raise
-        raise StorageError(
-            f".holdfast/frontier.sqlite: {error}; nothing committed is lost:"
-            " make sure that the disk is sound and has room, then run holdfast crawl again."
-            " If the file itself is damaged, move it away: what is sealed stays"
-        ) from error
+        raise _as_storage(error, name) from error
 
 
-def connect(path: Path) -> Database:
+def connect(path: Path, schema: str = SCHEMA, version: int = VERSION) -> Database:
     """Open the database, creating it when it is not there.
+
+    Args:
+        path: the file.
+        schema: statements that make its tables, by default those of the frontier.
+        version: the number of that schema.
 
     Raises:
         ConfigError: another version of Holdfast made it.
@@ -125,31 +154,32 @@ def connect(path: Path) -> Database:
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _told():
+    with _told(path.name):
         connection = sqlite3.connect(
             path, timeout=30, isolation_level=None, check_same_thread=False, factory=Database
         )
+    connection.name = path.name
     try:
         # NORMAL is enough: what power loss undoes, the next start cuts off the WARC
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=4000"):
             connection.execute(f"PRAGMA {pragma}")
         with transaction(connection):
-            if _version(connection, path) == 0:
-                for statement in SCHEMA.split(";"):
+            if _version(connection, path, version) == 0:
+                for statement in schema.split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={VERSION}")
+                connection.execute(f"PRAGMA user_version={version}")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _version(database: Database, path: Path) -> int:
+def _version(database: Database, path: Path, expected: int = VERSION) -> int:
     """Give the schema's number, 0 for an empty database."""
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version not in (0, VERSION):
+    if version not in (0, expected):
         raise ConfigError(
-            f"{path}: was made by another version of Holdfast (schema {version}, not {VERSION});"
+            f"{path}: was made by another version of Holdfast (schema {version}, not {expected});"
             " finish its crawl with that version, or delete the file and crawl anew"
         )
     return version
@@ -173,11 +203,12 @@ def transaction(connection: Database) -> Iterator[None]:
 @contextmanager
 def read_only(path: Path) -> Iterator[Database]:
     """Open the database without writing to it; raises as `connect` does."""
-    with _told():
+    with _told(path.name):
         # on a medium that cannot be written SQLite may not make its shared memory, nor need it
         still = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
         address = f"{path.absolute().as_uri()}?mode=ro{still}"
         database = sqlite3.connect(address, uri=True, factory=Database)
+    database.name = path.name
     with closing(database):
         _version(database, path)
         yield database

@@ -1,16 +1,13 @@
 """What is still to be fetched: one SQLite database, shared by all worker processes of an archive.
 
 The supervisor of a crawl uses `Frontier`: it starts runs, registers workers, gives back what a dead
-worker held, and counts. The workers' own transaction is in `crawl/beat.py`. Nothing here is part of
-the archive: sealed WARC files are the truth.
-
-Times are Unix seconds. A URL's `key` is 63 bits of a hash over run and URL; the text is compared
-as well, so that a collision costs a second look and never a page.
+worker held, counts, and settles what a limit leaves over. The workers' own transaction is in
+`frontier/share.py`. Nothing here is part of the archive: sealed WARC files are the truth. Times are
+Unix seconds.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.crawl.frontier.database import connect, read_only, transaction
+from pipeline.crawl.frontier.settlement import cut, settle_set_aside
 from pipeline.errors import StorageError
 
 WarcState = Literal["open", "closed", "sealed", "unsound"]
+
+_MOST_ROWS = 50_000  # of one transaction that settles or drops many
+_OF_A_RUN = ("host", "url", "declined", "rule", "outcome", "minute", "warc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,6 @@ class Counts:
         return self.discovered - self.captured - self.revisit - self.refused - self.failed
 
 
-def key_of(run_id: int, url: str) -> int:
-    """Give the 63-bit key of a URL within a run."""
-    digest = hashlib.blake2b(f"{run_id} {url}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
 def peek(path: Path) -> list[tuple[Run, Counts]]:
     """Give the unfinished runs and their counts, without writing to the database or creating it.
 
@@ -115,43 +110,97 @@ class Frontier:
     def start(self, collection: str, name: str, now: float) -> Run:
         """Begin a new run; rows of the collection's finished runs are dropped."""
         with transaction(self._db):
-            ended = "SELECT id FROM run WHERE collection = ? AND finished_at IS NOT NULL"
-            self._db.execute(
-                "DELETE FROM todo WHERE host_id IN"
-                f" (SELECT id FROM host WHERE run_id IN ({ended}))",
-                (collection,),
-            )
-            for table in ("host", "url", "outcome", "warc"):
-                self._db.execute(f"DELETE FROM {table} WHERE run_id IN ({ended})", (collection,))
-            self._db.execute(
-                "DELETE FROM run WHERE collection = ? AND finished_at IS NOT NULL", (collection,)
-            )
+            self._drop_finished(collection)
             row = self._db.execute(
                 "INSERT INTO run(collection, name, started_at) VALUES (?, ?, ?) RETURNING id",
                 (collection, name, now),
             ).fetchone()
         return Run(row[0], collection, name, now)
 
+    def _drop_finished(self, collection: str) -> None:
+        ended = "FROM run WHERE collection = ? AND finished_at IS NOT NULL"
+        others = self._db.execute(
+            f"SELECT 1 FROM run WHERE id NOT IN (SELECT id {ended}) LIMIT 1", (collection,)
+        ).fetchone()
+        if others is None:
+            # a table that is emptied is not read: a million rows are gone at once
+            for table in ("todo", *_OF_A_RUN, "run"):
+                self._db.execute(f"DELETE FROM {table}")
+            return
+        hosts = f"SELECT id FROM host WHERE run_id IN (SELECT id {ended})"
+        self._db.execute(f"DELETE FROM todo WHERE host_id IN ({hosts})", (collection,))
+        for table in _OF_A_RUN:
+            self._db.execute(
+                f"DELETE FROM {table} WHERE run_id IN (SELECT id {ended})", (collection,)
+            )
+        self._db.execute(f"DELETE {ended}", (collection,))
+
     def finish(self, run: Run, now: float) -> None:
         """End a run: its report is sealed."""
         self._db.execute("UPDATE run SET finished_at = ? WHERE id = ?", (now, run.id))
 
     def register(self, workers: Iterable[int], now: float) -> None:
-        """Make the workers known before the first lease, so that each takes only its share."""
+        """Make the workers known before the first lease, so that each takes only its share.
+
+        What workers of an earlier session held, hosts and tokens, is free again.
+        """
         with transaction(self._db):
             self._db.execute("DELETE FROM worker")
             self._db.executemany(
                 "INSERT INTO worker(id, seen_at) VALUES (?, ?)", [(w, now) for w in workers]
             )
-            self._db.execute("UPDATE host SET owner = NULL, lease_until = 0")
+            self._db.execute("UPDATE run SET reserved = 0")
+            self._db.execute(
+                "UPDATE host SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL"
+            )
+            self._settle_stragglers(now)
 
     def reap(self, worker: int, now: float, delay_s: float) -> None:
-        """Give back the hosts of a dead worker; each rests, for it may just have been asked."""
-        self._db.execute(
-            "UPDATE host SET owner = NULL, lease_until = 0, next_at = max(next_at, ?)"
-            " WHERE owner = ?",
-            (now + delay_s, worker),
-        )
+        """Give back the hosts and tokens of a dead worker.
+
+        Each host rests, for it may just have been asked.
+        """
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE host SET owner = NULL, lease_until = 0, next_at = max(next_at, ?)"
+                " WHERE owner = ?",
+                (now + delay_s, worker),
+            )
+            self._db.execute("UPDATE worker SET reserved = 0 WHERE id = ?", (worker,))
+            self._db.execute(
+                "UPDATE run SET reserved = (SELECT total(reserved) FROM worker)"
+                " WHERE finished_at IS NULL AND reserved > 0"
+            )
+            self._settle_stragglers(now)
+
+    def _settle_stragglers(self, now: float) -> None:
+        """Settle what was in flight on a host that was given up, when the worker died."""
+        runs = self._db.execute("SELECT id FROM run WHERE finished_at IS NULL").fetchall()
+        for (run_id,) in runs:
+            settle_set_aside(self._db, run_id, None, now)
+
+    def spend(self, run: Run, seconds: float) -> None:
+        """Add to the time that was spent crawling, which `max_time_s` limits."""
+        self._db.execute("UPDATE run SET active_s = active_s + ? WHERE id = ?", (seconds, run.id))
+
+    def ended_by(self, run: Run) -> str:
+        """Name the limit that a run has reached (a field of RunLimits); empty if none."""
+        row = self._db.execute("SELECT ended_by FROM run WHERE id = ?", (run.id,)).fetchone()
+        return str(row[0])
+
+    def cut(self, run: Run, now: float, most: int = _MOST_ROWS) -> int:
+        """Settle all that waits as refused by the budget; give how many URLs.
+
+        For a run that a limit has ended, when its workers have. In transactions of at most `most`
+        rows; what is interrupted may be called again.
+        """
+        settled = 0
+        while True:
+            with transaction(self._db):
+                some = cut(self._db, run.id, now, most)
+            settled += some
+            if some < most:
+                return settled
 
     def exhausted(self, run: Run) -> bool:
         """Tell whether nothing is left to do in a run."""

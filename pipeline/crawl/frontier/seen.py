@@ -18,6 +18,10 @@ class Seen:
         self._young: set[str] = set()
         self._old: set[str] = set()
 
+    def knows(self, url: str) -> bool:
+        """Tell whether `url` was met lately, without remembering it."""
+        return url in self._young or url in self._old
+
     def meets(self, url: str) -> bool:
         """Remember `url`; tell whether it is met for the first time in a while."""
         if url in self._young or url in self._old:

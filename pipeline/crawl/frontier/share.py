@@ -2,6 +2,10 @@
 
 Before that transaction a batch of captures did not happen; after it all of it did. The lease on a
 host is the only mark of what is in flight, so that a start has nothing to repair.
+
+Where a run has a limit of captures, each target that may be asked is covered by a token. A worker
+holds some, says with each beat how many, and gets more as long as there are any: captures and
+tokens together never exceed the limit, whoever dies when.
 """
 
 from __future__ import annotations
@@ -9,70 +13,77 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pipeline.crawl.frontier.database import connect, transaction
-from pipeline.crawl.frontier.runs import key_of
-from pipeline.model.target import Discovery, Outcome, Retry, RobotsAnswer, Target
+from pipeline.crawl.frontier.entry import Entry
+from pipeline.crawl.frontier.leasing import LEASE_S, MOST_HOSTS, HostLease, Leases, Resting, Wish
+from pipeline.crawl.frontier.settlement import set_aside, settle, settle_set_aside
+from pipeline.model.policy import RunLimits
+from pipeline.model.target import Declined, Discovery, Outcome, Retry, RobotsAnswer, Target
 
-LEASE_S = 15.0
-MOST_HOSTS = 128
-_LOOK_UP = 500
+LEAST_TOKENS: Final = 16
+"""What a worker with something to do asks for at first."""
+
+_NO_LIMITS = RunLimits()
+
+__all__ = ["LEASE_S", "MOST_HOSTS", "Batch", "Grant", "HostLease", "Resting", "Share", "Wish"]
 
 
 @dataclass(slots=True)
 class Batch:
-    """What a worker has done since its last beat; filled by its threads, one at a time."""
+    """What a worker has done since its last beat; filled by its threads, one at a time.
+
+    Attributes:
+        robots: with the outcome of each robots.txt comes its answer here.
+        set_aside: hosts that are given up, each with the reason in words.
+        cookies: hosts with the cookies to be kept for their next lease.
+        size: bytes of the records.
+
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     discoveries: list[Discovery] = field(default_factory=list)
+    declined: list[Declined] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     robots: list[RobotsAnswer] = field(default_factory=list)
+    set_aside: list[tuple[int, str]] = field(default_factory=list)
+    cookies: list[tuple[int, bytes]] = field(default_factory=list)
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class HostLease:
-    """A host that this worker alone may ask until `until` (Unix time)."""
-
-    id: int
-    origin: str
-    epoch: int
-    next_at: float
-    until: float
-    robots: tuple[int, bytes] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a worker holds and wants of the frontier.
+class Grant:
+    """The frontier's answer: leases lost and won, and the targets for each host held.
 
     Attributes:
-        held: host id -> epoch of each lease.
-        wanted: host id -> how many targets its queue should be filled up to.
-        released: host id -> moment before which nobody may ask it again.
-        more: whether new leases are wanted.
+        exhausted: nothing is left to do, for this worker or any other.
+        room: how many tokens come to those in hand; None if captures are not limited.
+        ended_by: the limit that the run has reached (a field of RunLimits), else empty: nothing
+            more may be asked for.
 
     """
-
-    held: dict[int, int]
-    wanted: dict[int, int]
-    released: dict[int, float]
-    more: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The frontier's answer: leases lost and won, and the targets for each host held."""
 
     until: float
     lost: tuple[int, ...]
     leases: tuple[HostLease, ...]
     targets: dict[int, list[Target]]
     exhausted: bool
+    room: int | None = None
+    ended_by: str = ""
 
 
 class Share:
-    """One worker's connection to the frontier of one run."""
+    """One worker's connection to the frontier of one run.
+
+    Args:
+        path: the database.
+        run_id: the run's number.
+        worker: this worker's number, as it was registered.
+        origin_of, robots_of, canonical: see `Entry`.
+        limits: when the run ends although URLs are waiting.
+
+    """
 
     def __init__(
         self,
@@ -81,13 +92,15 @@ class Share:
         worker: int,
         origin_of: Callable[[str], str],
         robots_of: Callable[[str], str],
+        canonical: Callable[[str], str] = str,
+        limits: RunLimits = _NO_LIMITS,
     ) -> None:
         self._db = connect(path)
         self._run = run_id
         self._worker = worker
-        self._origin_of = origin_of
-        self._robots_of = robots_of
-        self._hosts: dict[str, int] = {}
+        self._limits = limits
+        self._leases = Leases(self._db, run_id, worker)
+        self._entry = Entry(self._db, run_id, origin_of, robots_of, canonical)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -114,6 +127,19 @@ class Share:
             "UPDATE warc SET opening = ?, committed = ? WHERE id = ?", (opening, opening, number)
         )
 
+    def plant(self, seeds: Iterable[str], now: float = 0.0) -> None:
+        """Offer a collection's seeds; those that the run knows already stay as they are."""
+        self._entry.plant((Discovery(url=url, via=None, hops="") for url in seeds), now)
+
+    def readmit(self, decide: Callable[[str, str], bool], now: float) -> int:
+        """Offer the URLs that were declined and are accepted now; give how many.
+
+        For rules that were read again. `decide` tells whether a URL with these hops is accepted;
+        what is no normal URL must not be. What is offered is declined no longer, and its rule does
+        not count it any more.
+        """
+        return self._entry.readmit(decide, now)
+
     def beat(
         self, batch: Batch, warc: tuple[int, int], closed: Sequence[int], wish: Wish, now: float
     ) -> Grant:
@@ -127,237 +153,97 @@ class Share:
             now: Unix time.
 
         """
-        fresh = self._unknown(batch.discoveries)
+        self._entry.decline(batch.declined)
+        fresh = self._entry.unknown(batch.discoveries)
         until = now + LEASE_S
         with transaction(self._db):
-            lost = self._renew(wish.held, until)
-            self._offer(fresh)
-            self._settle(batch, warc[0], now)
+            lost = self._leases.renew(wish, until)
+            self._entry.offer(fresh, now)
+            self._settle(batch, warc[0], wish, now)
             self._db.execute("UPDATE warc SET committed = ? WHERE id = ?", (warc[1], warc[0]))
             self._db.executemany(
                 "UPDATE warc SET state = 'closed' WHERE id = ?", [(number,) for number in closed]
             )
-            self._release(wish.released)
-            kept = len(wish.held) - len(wish.released) - len(lost)
-            leases = self._lease(kept, now, until) if wish.more else ()
-            targets = self._pull(wish, leases, lost, now)
-            exhausted = not (kept or lost or leases) and self._exhausted()
-        return Grant(until, lost, leases, targets, exhausted)
-
-    def _unknown(self, discoveries: Iterable[Discovery]) -> list[tuple[int, Discovery]]:
-        """Keep what the database does not hold yet, with the key it will get.
-
-        A host not met before owes us its robots.txt first.
-        """
-        offered = list(discoveries)
-        origins = dict.fromkeys(self._origin_of(found.url) for found in offered)
-        robots = [
-            Discovery(url=self._robots_of(origin), via=None, hops="P")
-            for origin in origins
-            if origin not in self._hosts
-        ]
-        fresh: dict[int, Discovery] = {}
-        for found in (*robots, *offered):
-            key = key_of(self._run, found.url)
-            while key in fresh and fresh[key].url != found.url:
-                key += 1
-            fresh.setdefault(key, found)
-        keys = list(fresh)
-        for start in range(0, len(keys), _LOOK_UP):
-            some = keys[start : start + _LOOK_UP]
-            marks = ",".join("?" * len(some))
-            rows = self._db.execute(f"SELECT key, url FROM url WHERE key IN ({marks})", some)
-            for key, url in rows.fetchall():
-                found = fresh.pop(key)
-                if url != found.url:
-                    self._make_room(fresh, key, found)
-        return list(fresh.items())
-
-    def _make_room(self, fresh: dict[int, Discovery], key: int, found: Discovery) -> None:
-        """Give a URL whose key another URL has the next free key, unless it is known after all."""
-        while True:
-            key += 1
-            row = self._db.execute("SELECT url FROM url WHERE key = ?", (key,)).fetchone()
-            if row and row[0] == found.url:
-                return
-            if row is None and key not in fresh:
-                fresh[key] = found
-                return
-
-    def _renew(self, held: dict[int, int], until: float) -> tuple[int, ...]:
-        """Prolong the leases; what another worker took meanwhile is lost."""
-        lost = []
-        for host_id, epoch in held.items():
-            done = self._db.execute(
-                "UPDATE host SET lease_until = ? WHERE id = ? AND owner = ? AND epoch = ?",
-                (until, host_id, self._worker, epoch),
+            self._leases.release(wish.released, now)
+            ended_by = self._ended_by()
+            gone = lost.union(host_id for host_id, _ in batch.set_aside)
+            kept = len(wish.held.keys() - wish.released.keys() - gone)
+            leases = self._leases.take(kept, now, until) if wish.more and not ended_by else ()
+            targets = {} if ended_by else self._leases.pull(wish, leases, gone, now)
+            room = self._reserve(wish, bool(leases), ended_by, now)
+            exhausted = not (kept or gone or leases) and (
+                bool(ended_by) or self._leases.exhausted()
             )
-            if done.rowcount == 0:
-                lost.append(host_id)
-        return tuple(lost)
+        return Grant(until, tuple(gone), leases, targets, exhausted, room, ended_by)
 
-    def plant(self, seeds: Iterable[str]) -> None:
-        """Offer a collection's seeds; those that the run knows already stay as they are."""
-        fresh = self._unknown(Discovery(url=url, via=None, hops="") for url in seeds)
-        with transaction(self._db):
-            self._offer(fresh)
-
-    def _offer(self, fresh: Sequence[tuple[int, Discovery]]) -> None:
-        """Insert URLs, and list for their hosts those that no other worker offered meanwhile."""
-        if not fresh:
-            return
-        rows = [
-            (self._host(found.url), self._run, key, found.url, found.via, found.hops)
-            for key, found in fresh
-        ]
-        newest = self._db.execute("SELECT ifnull(max(id), 0) FROM url").fetchone()[0]
-        self._db.executemany(
-            "INSERT INTO url(host_id, run_id, key, url, via, hops) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            rows,
-        )
-        new = self._db.execute(
-            "INSERT INTO todo(host_id, priority, url_id)"
-            " SELECT host_id, hops != 'P', id FROM url WHERE id > ?",
-            (newest,),
-        ).rowcount
-        self._db.executemany(
-            "UPDATE host SET idle = 0 WHERE idle = 1 AND id = ?",
-            [(host_id,) for host_id in {row[0] for row in rows}],
-        )
-        self._db.execute(
-            "UPDATE run SET discovered = discovered + ? WHERE id = ?", (new, self._run)
-        )
-
-    def _host(self, url: str) -> int:
-        """Give the number of a URL's host, entering it when it is new."""
-        origin = self._origin_of(url)
-        if origin not in self._hosts:
-            row = self._db.execute(
-                "SELECT id FROM host WHERE run_id = ? AND origin = ?", (self._run, origin)
-            ).fetchone()
-            # a paused run may have asked this host a moment ago
-            row = (
-                row
-                or self._db.execute(
-                    "INSERT INTO host(run_id, origin, next_at)"
-                    " SELECT ?, ?, ifnull(max(next_at), 0) FROM host WHERE origin = ? RETURNING id",
-                    (self._run, origin, origin),
-                ).fetchone()
-            )
-            self._hosts[origin] = row[0]
-        return self._hosts[origin]
-
-    def _settle(self, batch: Batch, warc_id: int, now: float) -> None:
-        # what another worker settled, after this one had lost the lease, counts once
-        outcomes = [o for o in batch.outcomes if self._strike(o.target)]
-        self._db.executemany(
-            "INSERT INTO outcome(run_id, url_id, at, kind, reason, status, warc_id, offset, length)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    self._run,
-                    o.target.id,
-                    o.at,
-                    o.kind,
-                    o.reason,
-                    o.status,
-                    warc_id,
-                    o.offset,
-                    o.length,
-                )
-                for o in outcomes
-            ],
-        )
-        self._db.executemany(
-            "UPDATE todo SET attempt = attempt + 1, not_before = ?"
-            " WHERE host_id = ? AND url_id = ?",
-            [(r.not_before, r.target.host_id, r.target.id) for r in batch.retries],
-        )
+    def _settle(self, batch: Batch, warc_id: int, wish: Wish, now: float) -> None:
+        settle(self._db, self._run, batch.outcomes, batch.retries, warc_id)
         self._db.executemany(
             "UPDATE host SET robots_status = ?, robots = ? WHERE id = ?",
-            [(r.status, r.body, r.host_id) for r in batch.robots],
+            [(answer.status, answer.body, answer.host_id) for answer in batch.robots],
         )
-        counted = [
-            sum(o.kind == kind for o in outcomes)
-            for kind in ("captured", "revisit", "refused", "failed")
-        ]
-        self._db.execute(
-            "UPDATE run SET captured = captured + ?, revisit = revisit + ?, refused = refused + ?,"
-            " failed = failed + ?, received = received + ? WHERE id = ?",
-            (*counted, sum(o.received for o in outcomes), self._run),
-        )
-        self._db.execute("UPDATE worker SET seen_at = ? WHERE id = ?", (now, self._worker))
-
-    def _strike(self, target: Target) -> bool:
-        """Take a target off its host's list; tell whether it was still there."""
-        struck = self._db.execute(
-            "DELETE FROM todo WHERE host_id = ? AND url_id = ?", (target.host_id, target.id)
-        )
-        return struck.rowcount > 0
-
-    def _release(self, released: dict[int, float]) -> None:
+        # a robots.txt that was settled without an answer must not make its host wait for ever
         self._db.executemany(
-            "UPDATE host SET owner = NULL, lease_until = 0,"
-            " next_at = max(?, ifnull("
-            "  (SELECT min(not_before) FROM todo WHERE host_id = host.id), 0)),"
-            " idle = NOT EXISTS (SELECT 1 FROM todo WHERE host_id = host.id)"
-            " WHERE id = ? AND owner = ?",
-            [(next_at, host_id, self._worker) for host_id, next_at in released.items()],
+            "UPDATE host SET robots_status = 0, robots = x''"
+            " WHERE id = ? AND robots_status IS NULL",
+            [(o.target.host_id,) for o in batch.outcomes if o.target.hops == "P"],
         )
+        self._db.executemany(
+            "UPDATE host SET cookies = ? WHERE id = ?",
+            [(cookies, host_id) for host_id, cookies in batch.cookies],
+        )
+        if batch.set_aside:
+            set_aside(self._db, self._run, batch.set_aside, wish.in_flight, now)
+        if batch.retries:
+            # what was in flight when its host was given up is not tried again
+            again = {retry.target.host_id for retry in batch.retries}
+            settle_set_aside(self._db, self._run, again, now, wish.in_flight)
 
-    def _lease(self, kept: int, now: float, until: float) -> tuple[HostLease, ...]:
-        """Take free hosts up to this worker's fair share of those that have something to do."""
-        active, workers = self._db.execute(
-            "SELECT (SELECT count(*) FROM host WHERE run_id = ? AND idle = 0),"
-            " (SELECT count(*) FROM worker WHERE seen_at > ?)",
-            (self._run, now - LEASE_S),
+    def _ended_by(self) -> str:
+        """Tell which limit the run has reached, and note the first; empty if none."""
+        captures, received, active_s, ended_by = self._db.execute(
+            "SELECT captured + revisit, received, active_s, ended_by FROM run WHERE id = ?",
+            (self._run,),
         ).fetchone()
-        room = min(MOST_HOSTS, -(-active // max(workers, 1))) - kept
-        if room <= 0:
-            return ()
-        rows = self._db.execute(
-            "SELECT id, origin, epoch, next_at, lease_until, robots_status, robots FROM host"
-            " WHERE run_id = ? AND idle = 0 AND (owner IS NULL OR lease_until < ?) AND next_at < ?"
-            " ORDER BY next_at LIMIT ?",
-            (self._run, now, now + 2, room),
-        ).fetchall()
-        leases = []
-        for host_id, origin, epoch, next_at, lease_until, status, body in rows:
-            self._db.execute(
-                "UPDATE host SET owner = ?, lease_until = ?, epoch = epoch + 1 WHERE id = ?",
-                (self._worker, until, host_id),
-            )
-            robots = None if status is None else (status, body)
-            rested = max(next_at, lease_until)
-            leases.append(HostLease(host_id, origin, epoch + 1, rested, until, robots))
-        return tuple(leases)
+        if ended_by:
+            return str(ended_by)
+        for limit, reached in (
+            ("max_captures", captures),
+            ("max_bytes", received),
+            ("max_time_s", active_s),
+        ):
+            most = getattr(self._limits, limit)
+            if most is not None and reached >= most:
+                self._db.execute("UPDATE run SET ended_by = ? WHERE id = ?", (limit, self._run))
+                return limit
+        return ""
 
-    def _pull(
-        self, wish: Wish, leases: Sequence[HostLease], lost: Sequence[int], now: float
-    ) -> dict[int, list[Target]]:
-        wanted = {h: n for h, n in wish.wanted.items() if h not in lost and h not in wish.released}
-        wanted |= {lease.id: 16 for lease in leases}
-        return {host_id: self._targets(host_id, most, now) for host_id, most in wanted.items()}
+    def _reserve(self, wish: Wish, has_leases: bool, ended_by: str, now: float) -> int | None:
+        """Note this worker's tokens, and hand out its share of those that are left."""
+        held = wish.tokens + len(wish.in_flight)
+        room = self._room(wish, held, has_leases, now)
+        if ended_by:
+            room = 0
+        self._db.execute(
+            "UPDATE worker SET seen_at = ?, reserved = ? WHERE id = ?",
+            (now, held + (room or 0), self._worker),
+        )
+        self._db.execute(
+            "UPDATE run SET reserved = (SELECT total(reserved) FROM worker) WHERE id = ?",
+            (self._run,),
+        )
+        return room
 
-    def _targets(self, host_id: int, most: int, now: float) -> list[Target]:
-        """Give what is due on a host: until its robots.txt is known, only that."""
-        rows = self._db.execute(
-            "SELECT url.id, url.url, parent.url, url.hops, todo.attempt FROM todo"
-            " JOIN url ON url.id = todo.url_id JOIN host ON host.id = todo.host_id"
-            " LEFT JOIN url AS parent ON parent.id = url.via"
-            " WHERE todo.host_id = ? AND todo.not_before <= ?"
-            " AND (todo.priority = 0 OR host.robots_status IS NOT NULL)"
-            " ORDER BY todo.priority, todo.url_id LIMIT ?",
-            (host_id, now, most),
-        ).fetchall()
-        return [
-            Target(id=i, host_id=host_id, url=url, via=via, hops=hops, attempt=attempt)
-            for i, url, via, hops, attempt in rows
-        ]
-
-    def _exhausted(self) -> bool:
-        row = self._db.execute(
-            "SELECT 1 FROM host WHERE run_id = ? AND idle = 0 LIMIT 1", (self._run,)
-        ).fetchone()
-        return row is None
+    def _room(self, wish: Wish, held: int, has_leases: bool, now: float) -> int | None:
+        most = self._limits.max_captures
+        if most is None:
+            return None
+        taken = self._db.execute(
+            "SELECT captured + revisit"
+            " + (SELECT ifnull(sum(reserved), 0) FROM worker WHERE id <> ?)"
+            " FROM run WHERE id = ?",
+            (self._worker, self._run),
+        ).fetchone()[0]
+        left = max(most - taken - held, 0)
+        asked = max(wish.asked, LEAST_TOKENS if has_leases else 0)
+        return int(min(asked, -(-left // self._leases.workers(now))))

@@ -1,14 +1,8 @@
-"""The links of an HTML page, in page order, each with its hop letter.
+"""The links of an HTML page or an SVG image, in page order, each with its hop letter.
 
-For the crawl, and for whoever derives the same links again from an archived payload. A scanner of
-HTML tokens finds them, not a tree builder, for three reasons. A tree builder decides what is in the
-document and drops what it dislikes (frames beside a body, what is nested too deeply); an archive
-wants these too. One missing quote makes it swallow the page up to the next one. And it costs twice
-as much, on a path that every page of a crawl takes. The price: what looks like a link in another
-tag's attribute value is taken for one too.
-
-Attribute values are percent-encoded as the bytes that stand in the page. The page's charset matters
-only for the character references among them (`caf&eacute;.html`), so it is looked for only then.
+For the dispatcher, and for feeds, which quote HTML. First all references are collected as they
+stand in the text, then they are read: only the whole page tells its charset and its base.
+`rel=nofollow` and `<meta name=robots>` are not obeyed on purpose; they speak to search engines.
 
 Pure. Linear in the size of the page, bounded, and it never raises, whatever the bytes.
 """
@@ -16,285 +10,306 @@ Pure. Linear in the size of the page, bounded, and it never raises, whatever the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from html import unescape
-from html.entities import html5
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
 
-from pipeline.model.encodings import CODECS, canonical_name
+from pipeline.crawl.links import css, script
+from pipeline.crawl.links.decoding import Text, charset_in
+from pipeline.crawl.links.gather import MAX_LINKS, Gathering
+from pipeline.crawl.links.relation import hop_of
+from pipeline.crawl.links.tokens import attributes, start_tags, without_references
+from pipeline.model.policy import LinkPolicy
 from pipeline.model.refresh import refresh_url
 from pipeline.model.url import Rejected, resolve
 
-MAX_LINKS: Final = 100_000
-"""Different references taken from one page; what follows is left."""
+_MAX_DEPTH = 3  # pages within pages (`srcdoc`)
 
-MAX_CHARACTERS: Final = 16_000_000
-"""Characters of all URLs taken from one page: a long base makes each short reference long."""
+_REPEATED = 200  # characters of tags that are kept in mind: the pages of a site share many
 
-_MOST_ATTRIBUTES = 256 * 1024  # characters of one tag that are read
+# How a value is read: as one URL with this hop letter, or as something that holds several.
+_URL = frozenset("LER")
+_SRCSET, _SRCDOC = "srcset", "srcdoc"
+_STYLE, _SHEET, _SCRIPT = "style", "sheet", "script"
+_BASE, _CHARSET = "base", "charset"
+_UNDER = "under"  # a folder, a line feed, and a file in it
 
-_ENDS = {
-    "!--": re.compile(r"--!?>"),
-    **{
-        name: re.compile(rf"</{name}(?=[\s/>])", re.ASCII | re.IGNORECASE)
-        for name in ("script", "style", "textarea", "title", "xmp")
-    },
+# Scripts of many makers load these later; without one, the page has no pictures.
+_LAZY = {
+    "data-src": "E",
+    "data-srcset": _SRCSET,
+    "data-lazy-src": "E",
+    "data-lazy-srcset": _SRCSET,
+    "data-lazy": "E",
+    "data-original": "E",
+    "data-original-set": _SRCSET,
+    "data-hi-res-src": "E",
+    "data-image": "E",
+    "data-full": "E",
+    "data-large": "E",
+    "data-poster": "E",
+    "data-bg": "E",
+    "data-background": "E",
+    "data-background-image": "E",
 }
-_EMBEDDING = frozenset(
-    {"apple-touch-icon", "icon", "manifest", "mask-icon", "modulepreload", "preload", "stylesheet"}
-)
-
-# A comment's beginning, or a start tag that matters here, to its end (HTML §13.2.5). The look-ahead
-# lets the search pass over other tags quickly; all repetition is possessive, so nothing backtracks.
-# A quote that is never closed is an ordinary character, and so the tag ends at the next `>`.
-_TOKEN = re.compile(
-    r"""<(?=[!abfilmstx])(?:!--
-    |(a|area|base|frame|iframe|img|link|meta|script|style|textarea|title|xmp)(?=[\s/>])
-     ((?: [^>=]++ | =\s*+(?: "[^"]*+" | '[^']*+' | [^\s>"'][^\s>]*+ |) )*+) >?+)""",
-    re.ASCII | re.IGNORECASE | re.VERBOSE,
-)
-_ASSIGNED = r"""\s*+=\s*+ (?: "([^"]*+)" | '([^']*+)' | ["']?+([^\s>]*+) )"""
-_ATTRIBUTE = re.compile(rf"([^\s/>=]++) (?:{_ASSIGNED})?+", re.ASCII | re.VERBOSE)
-_SKIPPED = _ASSIGNED.replace("([", "(?:[")
-# The first attribute of a name in a tag, because the first one counts (HTML §13.2.5.33).
-_FIRST = {
-    name: re.compile(
-        rf"(?: [\s/=]++ | (?!{name}[\s=])[^\s/>=]++ (?:{_SKIPPED})?+ )*+ {name}{_ASSIGNED}",
-        re.ASCII | re.IGNORECASE | re.VERBOSE,
-    )
-    for name in ("charset", "content", "href", "http-equiv", "rel", "src")
+_QUOTING = {"cite": "L"}
+_TABLE = {"background": "E", "data-bg": "E", "data-background": "E", "data-background-image": "E"}
+_ANY = {name: way for name, way in _TABLE.items() if name != "background"}
+_DRAWN = {"href": "E", "xlink:href": "E"}
+_PLACES: dict[str, Mapping[str, str]] = {
+    "a": {"href": "L", "xlink:href": "L"},
+    "area": {"href": "L"},
+    "audio": {"src": "E", **_LAZY},
+    "blockquote": _QUOTING,
+    "body": _TABLE,
+    "del": _QUOTING,
+    "embed": {"src": "E", **_LAZY},
+    "feimage": _DRAWN,
+    "frame": {"src": "E", "longdesc": "L"},
+    "iframe": {"src": "E", "longdesc": "L", "srcdoc": _SRCDOC, **_LAZY},
+    "image": {"src": "E", **_DRAWN},
+    "img": {"src": "E", "srcset": _SRCSET, "lowsrc": "E", "dynsrc": "E", "longdesc": "L", **_LAZY},
+    "ins": _QUOTING,
+    "q": _QUOTING,
+    "script": {"src": "E", "href": "E", "xlink:href": "E", "data-src": "E"},
+    "source": {"src": "E", "srcset": _SRCSET, **_LAZY},
+    "table": _TABLE,
+    "tbody": _TABLE,
+    "td": _TABLE,
+    "tfoot": _TABLE,
+    "th": _TABLE,
+    "thead": _TABLE,
+    "tr": _TABLE,
+    "track": {"src": "E"},
+    "use": _DRAWN,
+    "video": {"src": "E", "poster": "E", **_LAZY},
 }
-_LINKING = {
-    "a": ("href", "L"),
-    "area": ("href", "L"),
-    "frame": ("src", "F"),
-    "iframe": ("src", "F"),
-    "img": ("src", "E"),
-    "link": ("href", "E"),
-    "script": ("src", "E"),
-}
-# What a URL seems to hold when its closing quote is missing: the tag's end, then more tags.
-_SWALLOWED = re.compile(r"([^>]*+)>[^<]*+<")
-_CHARACTER_REFERENCE = re.compile(
-    r"&(?:#[0-9]{1,9}+;?|#[xX][0-9A-Fa-f]{1,8}+;?|([A-Za-z][A-Za-z0-9]*+(?:;|(?![;=]))))"
-)
-_CHARSET = re.compile(r"charset\s*+=\s*+[\"']?([^\s\"';,>]{1,40})", re.ASCII | re.IGNORECASE)
-_XML_ENCODING = re.compile(rb"""\s*+<\?xml[^>]{1,200}?encoding\s*=\s*["']([\w.:-]{1,40})""")
-_HTML_START = re.compile(
-    rb"""[\s\xef\xbb\xbf]*+(?:<\?xml[^>]*+>\s*+)?+(?:<!--(?:[^-]|-(?!->))*+-->\s*+)*+
-    <(?:!doctype\ html|html|head|title|body|frameset|script|meta|base|link|style|iframe|h[1-6]|div
-    |font|table|center|a|br|b|p|hr|img|pre|ul)[\s/>]""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_NOT_ASCII = frozenset({"utf-16-le", "utf-16-be", "iso2022_jp"})
+_NOT_GET = frozenset({"post", "dialog"})
+_PARAMETERS = frozenset({"data", "filename", "image", "movie", "source", "src", "url"})
+
+_CANDIDATE = re.compile(r"[\s,]*+(\S++)", re.ASCII)
+_DESCRIPTORS = re.compile(r"[^,(]*+(?:\([^)]*+[^,(]*+)*+")
+_SEPARATORS = re.compile(r"[\s,]+", re.ASCII)
+_XML_STYLESHEET = re.compile(r"""<\?xml-stylesheet\s[^>]*?\bhref\s*=\s*["']([^"'<>]*+)""")
+_PROLOGUE = 4096
 
 
-class Outlink(NamedTuple):
-    """Where a page leads: a normal URL, its hop letter (FORMAT.md §2), and the tag it stands in."""
+def scan(text: Text, gathering: Gathering, policy: LinkPolicy, base: str | None = None) -> None:
+    """Take what a page refers to; `base` is its normal URL where that is not the resource's."""
+    _Page(text, gathering, policy, base or gathering.url, 0).scan()
 
-    url: str
-    hop: str
+
+def scan_prologue(text: Text, gathering: Gathering) -> None:
+    """Take the style sheets that an XML document names before its root (xml-stylesheet §3)."""
+    for match in _XML_STYLESHEET.finditer(text.whole, 0, _PROLOGUE):
+        value = without_references(text.read(match[1]))
+        gathering.add(value, "E", "xml-stylesheet", None, text.encoding)
+
+
+class _Reference(NamedTuple):
+    """A value as it stands in the text, how it is read, and in what it stands."""
+
+    written: str
+    way: str
     tag: str
 
 
-def outlinks(payload: bytes, url: str, content_type: bytes | None) -> list[Outlink]:
-    """Find what the page at the normal URL `url` links to; nothing in what is not HTML.
+class _Page:
+    """One page on its way through: values as they stand in the text, then what they mean."""
 
-    A URL is given once for each hop letter, where it comes first; the page itself is left out.
+    def __init__(
+        self, text: Text, gathering: Gathering, policy: LinkPolicy, base: str, depth: int
+    ) -> None:
+        self._text = text
+        self._gathering = gathering
+        self._policy = policy
+        self._base = base
+        self._base_written: str | None = None
+        self._depth = depth
+        self._written: dict[tuple[str, str, str], None] = {}
 
-    `payload` is the body with transfer and content coding removed; it may be cut short.
-    `content_type` is the value of the Content-Type header; without one, the payload is scanned if
-    it looks like HTML (WHATWG MIME Sniffing §7.1).
-    """
-    media_type, charset = _parse_content_type(content_type)
-    if media_type not in _HTML_TYPES and (media_type or not _HTML_START.match(payload[:4096])):
-        return []
-    text = _Text(payload, charset)
-    references = _collect(text)
-    base = text.resolve(references.base, url) if references.base is not None else url
-    if isinstance(base, Rejected):
-        base = url
-    found: dict[tuple[str, str], Outlink] = {}
-    room = MAX_CHARACTERS
-    for written, hop, tag in references.written:
-        target = text.resolve(written, base)
-        if isinstance(target, Rejected) or target == url or (target, hop) in found:
-            continue
-        room -= len(target)
-        if room < 0:
-            break
-        found[target, hop] = Outlink(target, hop, tag)
-    return list(found.values())
-
-
-def redirect_target(location: bytes, url: str) -> str | None:
-    """Give the normal URL that a Location header means (RFC 9110 §10.2.2), None if there is none.
-
-    Bytes outside ASCII, which the header may not hold but does, are percent-encoded as they are.
-    """
-    target = resolve(location.decode("utf-8", "surrogateescape"), url)
-    return None if isinstance(target, Rejected) else target
-
-
-class _Text:
-    """A page as text to be scanned, and the way from a value in that text to what it means.
-
-    Attributes:
-        whole: one character for each byte, except in encodings where the bytes of ASCII characters
-            can mean something else; those are decoded.
-        labels: names of charsets, the one to be believed first in front; more may be added.
-
-    """
-
-    def __init__(self, payload: bytes, charset: str | None) -> None:
-        xml = _XML_ENCODING.match(payload)
-        self.labels = [charset, xml and xml[1].decode("latin-1")]
-        self._payload = payload
-        self._codec = next((codec for bom, codec in _BOMS if payload.startswith(bom)), None)
-        if self._codec is None and b"\x1b" in payload and b"\x1b$" in payload:
-            self._codec = "iso2022_jp"
-        elif self._codec is None:
-            self._codec = CODECS.get(canonical_name(charset) or "")
-        self._is_decoded = self._codec in _NOT_ASCII
-        decoder = self._codec if self._codec and self._is_decoded else "latin-1"
-        self.whole = payload.decode(decoder, "replace")
-
-    def resolve(self, written: str, base: str) -> str | Rejected:
-        """Give the normal URL that an attribute value means on a page at `base`."""
-        if "&" not in written and written.isascii():
-            return resolve(written, base)
-        value = written
-        if not self._is_decoded:
-            value = written.encode("latin-1").decode(self._encoding, "surrogateescape")
-        return resolve(_CHARACTER_REFERENCE.sub(_character, value), base, self._encoding)
-
-    @property
-    def _encoding(self) -> str:
-        """The page's charset: byte order mark, HTTP, XML, <meta>, strict UTF-8, windows-1252."""
-        if self._codec is None:
-            names = (canonical_name(label) for label in self.labels)
-            declared = (CODECS[name] for name in names if name)
-            self._codec = next((codec for codec in declared if codec not in _NOT_ASCII), None)
-            self._codec = self._codec or ("utf-8" if _is_utf8(self._payload) else "cp1252")
-        return "utf-8" if self._codec.startswith("utf-16") else self._codec
-
-
-class _References(NamedTuple):
-    """Of one page: values as they stand in the text, with hop letter and tag; and the <base>."""
-
-    written: dict[tuple[str, str, str], None]
-    base: str | None
-
-
-def _collect(text: _Text) -> _References:
-    written: dict[tuple[str, str, str], None] = {}
-    base: str | None = None
-    for tag, body in _start_tags(text.whole):
-        if tag in _LINKING:
-            name, hop = _LINKING[tag]
-            value = _value(body, name)
-            if tag == "link" and not _embeds(_value(body, "rel")):
-                hop = "L"
-        elif tag == "meta":
-            hop = "R"
-            value = _read_meta(body, text.labels)
-        elif tag == "base" and base is None:
-            base = _value(body, "href")
-            continue
-        else:
-            continue
-        if value is None:
-            continue
-        if "#" in value and "&" not in value:
-            value = value.partition("#")[0]
-        written[value, hop, tag] = None
-        if len(written) >= MAX_LINKS:
-            break
-    return _References(written, base)
-
-
-def _start_tags(text: str) -> Iterator[tuple[str, str]]:
-    """Give the start tags that matter here: name in lower case, and the text of the attributes.
-
-    Comments and raw text are passed over. Where one is never closed, what follows is read as if it
-    had not begun: old browsers did so, and the links in it are worth having.
-    """
-    position = 0
-    endless: set[str] = set()  # what is known to have no end from here on: looked for only once
-    spare = len(text)  # how much may be read a second time, which keeps the whole linear
-    while match := _TOKEN.search(text, position):
-        position = match.end()
-        tag, body = (match[1] or "!--").lower(), match[2] or ""
-        if tag != "!--":
-            if len(body) > _MOST_ATTRIBUTES:
-                body = body[:_MOST_ATTRIBUTES]
-            if "<" in body and spare > 0 and (cut := _broken_quote(body)):
-                spare -= position - match.start(2) - cut
-                position = match.start(2) + cut + 1
-                body = body[:cut]
-            yield tag, body
-        if tag in _ENDS and tag not in endless and not body.endswith("/"):
-            # two characters back, because `<!-->` is a whole comment
-            end = _ENDS[tag].search(text, position - 2)
-            if end:
-                position = end.end()
+    def scan(self) -> None:
+        """Collect, then read."""
+        self._collect()
+        if self._base_written is not None:
+            self._base = self._resolve(self._base_written)
+        for written, way, tag in self._written:
+            if self._gathering.full:
+                return
+            if way not in _URL:
+                self._read_several(written, way, tag)
+            elif "&" not in written and written.isascii():
+                self._gathering.add(written, way, tag, self._base)
             else:
-                endless.add(tag)
+                value = without_references(self._text.read(written))
+                self._gathering.add(value, way, tag, self._base, self._text.encoding)
+        if len(self._written) >= MAX_LINKS:
+            self._gathering.full = True
+
+    def _collect(self) -> None:
+        written = self._written
+        forms = self._policy.forms
+        for link, tag, body in start_tags(self._text.whole):
+            if link:
+                written[link, "L", "a"] = None
+            elif tag == "/style":
+                written[body, _SHEET, "css"] = None
+            elif tag == "/script":
+                if self._policy.scripts:
+                    written[body, _SCRIPT, "script"] = None
+            else:
+                found = _known if len(body) < _REPEATED else _references
+                for reference in found(tag, body, forms):
+                    if reference.way == _CHARSET:
+                        self._text.labels.append(reference.written)
+                    elif reference.way != _BASE:
+                        written[reference] = None
+                    elif self._base_written is None:
+                        self._base_written = reference.written
+            if len(written) >= MAX_LINKS:
+                return
+
+    def _read_several(self, written: str, way: str, tag: str) -> None:
+        value = self._text.read(written)
+        if way not in (_SHEET, _SCRIPT):
+            value = without_references(value)
+        if way == _SRCDOC:
+            if self._depth < _MAX_DEPTH:
+                inner = Text.of(value)
+                _Page(inner, self._gathering, self._policy, self._base, self._depth + 1).scan()
+            return
+        base, hop, urls = self._base, "E", _srcset(value)
+        if way == _UNDER:
+            codebase, _, value = value.partition("\n")
+            base, urls = self._resolve(codebase), iter((value,))
+        elif way == _SCRIPT:
+            hop, urls = "X", script.references(value)
+        elif way != _SRCSET:
+            urls = css.references(value)
+        for url in urls:
+            if self._gathering.full:
+                return
+            self._gathering.add(url, hop, tag, base, self._text.encoding)
+
+    def _resolve(self, written: str) -> str:
+        """Give a base URL, the page's own one where `written` is none."""
+        value = without_references(self._text.read(written))
+        encoding = "utf-8" if value.isascii() else self._text.encoding
+        target = resolve(value, self._base, encoding)
+        return self._base if isinstance(target, Rejected) else target
 
 
-def _broken_quote(body: str) -> int | None:
-    """Find where a tag was meant to end whose URL lacks its closing quote, and swallows others."""
-    for match in _ATTRIBUTE.finditer(body):
-        if match[1].lower() in ("href", "src"):
-            group = 2 if match[2] else 3
-            swallowed = _SWALLOWED.match(match[group] or "")
-            if swallowed:
-                return match.start(group) + swallowed.end(1)
-    return None
+def _references(tag: str, body: str, forms: bool) -> tuple[_Reference, ...]:
+    """Give what a tag refers to; `forms` tells whether forms that are sent with GET do."""
+    found = attributes(body)
+    references = list(_SPECIAL[tag](found)) if tag in _SPECIAL else []
+    if tag == "form" and forms and found.get("method", "").strip().lower() not in _NOT_GET:
+        references.append(_Reference(found.get("action", ""), "L", tag))
+    places = _PLACES.get(tag, _ANY)
+    references += [
+        _Reference(value, places[name], tag) for name, value in found.items() if name in places
+    ]
+    if "(" in found.get("style", ""):
+        references.append(_Reference(found["style"], _STYLE, "css"))
+    return tuple(_without_fragment(reference) for reference in references)
 
 
-def _value(body: str, name: str) -> str | None:
-    match = _FIRST[name].match(body)
-    return match[match.lastindex or 0] if match else None
+_known = lru_cache(maxsize=4096)(_references)
 
 
-def _embeds(relation: str | None) -> bool:
-    return bool(relation) and not _EMBEDDING.isdisjoint(str(relation).lower().split())
+def _without_fragment(reference: _Reference) -> _Reference:
+    written, way, tag = reference
+    if way in _URL and "#" in written and "&" not in written:
+        return _Reference(written.partition("#")[0], way, tag)
+    return reference
 
 
-def _read_meta(body: str, labels: list[str | None]) -> str | None:
-    """Give the URL of a refresh (HTML §4.2.5.3); a charset that is declared goes to `labels`."""
-    pragma = (_value(body, "http-equiv") or "").strip().lower()
-    content = _value(body, "content") or ""
+def _link(found: Mapping[str, str]) -> Iterator[_Reference]:
+    hop = hop_of(found.get("rel"))
+    if hop and "href" in found:
+        yield _Reference(found["href"], hop, "link")
+    if hop and "imagesrcset" in found:
+        yield _Reference(found["imagesrcset"], _SRCSET, "link")
+
+
+def _meta(found: Mapping[str, str]) -> Iterator[_Reference]:
+    """Give the URL of a refresh (HTML §4.2.5.3), and what is said of the charset."""
+    pragma = found.get("http-equiv", "").strip().lower()
+    content = found.get("content", "")
     if pragma == "refresh":
-        return refresh_url(content)
-    if pragma == "content-type":
-        labels.append(_charset_in(content))
-    labels.append(_value(body, "charset"))
-    return None
+        url = refresh_url(content)
+        if url is not None:
+            yield _Reference(url, "R", "meta")
+        return
+    declared = charset_in(content) if pragma == "content-type" else None
+    for label in (declared, found.get("charset")):
+        if label:
+            yield _Reference(label, _CHARSET, "meta")
 
 
-def _parse_content_type(value: bytes | None) -> tuple[str, str | None]:
-    text = (value or b"").decode("latin-1")
-    return text.partition(";")[0].strip().lower(), _charset_in(text)
+def _base(found: Mapping[str, str]) -> Iterator[_Reference]:
+    if "href" in found:
+        yield _Reference(found["href"], _BASE, "base")
 
 
-def _charset_in(text: str) -> str | None:
-    match = _CHARSET.search(text)
-    return match[1] if match else None
+def _input(found: Mapping[str, str]) -> Iterator[_Reference]:
+    if found.get("type", "").strip().lower() == "image" and "src" in found:
+        yield _Reference(found["src"], "E", "input")
 
 
-def _character(reference: re.Match[str]) -> str:
-    """Replace a character reference in an attribute, where `&copy=` is none (HTML §13.2.5.73)."""
-    name = reference[1]
-    return unescape(reference[0]) if name is None else html5.get(name, reference[0])
+def _param(found: Mapping[str, str]) -> Iterator[_Reference]:
+    value = found.get("value", "")
+    if found.get("name", "").strip().lower() in _PARAMETERS and ("." in value or "/" in value):
+        yield _Reference(value, "E", "param")
 
 
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _object(found: Mapping[str, str]) -> Iterator[_Reference]:
+    files = [found.get("data", ""), *_SEPARATORS.split(found.get("archive", ""))]
+    return _under(found.get("codebase", ""), files, "object")
+
+
+def _applet(found: Mapping[str, str]) -> Iterator[_Reference]:
+    """Give class and archives (HTML 4.01 §13.4), the codebase being a folder as in browsers."""
+    codebase = found.get("codebase", "").strip()
+    if codebase and not codebase.endswith("/"):
+        codebase += "/"
+    archives = [name.strip() for name in found.get("archive", "").split(",")]
+    return _under(codebase, [_class_file(found.get("code", "")), *archives], "applet")
+
+
+def _under(codebase: str, files: Iterable[str], tag: str) -> Iterator[_Reference]:
+    codebase = codebase.replace("\n", "").replace("\r", "")
+    for name in files:
+        if name:
+            written = f"{codebase}\n{name}" if codebase else name
+            yield _Reference(written, _UNDER if codebase else "E", tag)
+
+
+_SPECIAL: dict[str, Callable[[Mapping[str, str]], Iterator[_Reference]]] = {
+    "applet": _applet,
+    "base": _base,
+    "input": _input,
+    "link": _link,
+    "meta": _meta,
+    "object": _object,
+    "param": _param,
+}
+
+
+def _class_file(code: str) -> str:
+    """Give the file of a Java class: `a.B` and `a.B.class` are both in `a/B.class`."""
+    name = code.strip()
+    if name.lower().endswith(".class"):
+        name = name[: -len(".class")]
+    return f"{name.replace('.', '/') if '/' not in name else name}.class" if name else ""
+
+
+def _srcset(value: str) -> Iterator[str]:
+    """Give the URLs of image candidates (HTML §4.8.4.3.10)."""
+    position = 0
+    while match := _CANDIDATE.match(value, position):
+        position = match.end()
+        if not match[1].endswith(","):
+            descriptors = _DESCRIPTORS.match(value, position)
+            position = descriptors.end() if descriptors else position
+        yield match[1].rstrip(",")

@@ -6,15 +6,19 @@ and archiving it is the caller's part. Nothing a host sends makes this raise or 
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from protego import Protego
 
-from pipeline.crawl.rules.scope import Decision
+from pipeline.crawl.rules.decision import Decision
 
 MAX_BYTES: Final = 500 * 1024
 """What follows is not read (RFC 9309 §2.5 asks for at least so much)."""
+
+LONGEST_DELAY_S: Final = 86_400.0
+"""A host that asks for more is taken to ask for a day."""
 
 _PRODUCT = re.compile(r"[A-Za-z_-]+")
 _USER_AGENT_LINE = re.compile(r"\s*user[\s-]*agent(?:\s*:|\s)\s*([^#]*)", re.IGNORECASE)
@@ -33,15 +37,23 @@ def product_token(user_agent: str) -> str:
     return match[0] if match else "Holdfast"
 
 
+class _Group(NamedTuple):
+    """What a robots.txt says to one robot."""
+
+    token: str
+    rules: Protego
+    crawl_delay: float | None
+
+
 class Robots:
     """The rules of one host."""
 
-    __slots__ = ("_rules", "_text", "_verdict")
+    __slots__ = ("_groups", "_text", "_verdict")
 
     def __init__(self, verdict: Decision | None, text: str) -> None:
         self._verdict = verdict  # for every URL of the host; None if the rules in the text decide
         self._text = text
-        self._rules: dict[str, Protego] = {}
+        self._groups: dict[str, _Group] = {}
 
     @classmethod
     def parse(cls, status: int, body: bytes) -> Robots:
@@ -61,19 +73,31 @@ class Robots:
         """Tell whether the normal URL `url` of this host may be asked for."""
         if self._verdict is not None:
             return self._verdict
-        token = product_token(user_agent).lower()
-        return _ALLOWED if self._rules_for(token).can_fetch(url, token) else _DISALLOWED
+        group = self._group(user_agent)
+        return _ALLOWED if group.rules.can_fetch(url, group.token) else _DISALLOWED
 
     def crawl_delay(self, user_agent: str) -> float | None:
-        """Give the seconds between requests that the host asks for (no part of RFC 9309)."""
-        token = product_token(user_agent).lower()
-        delay = self._rules_for(token).crawl_delay(token)
-        return None if delay is None else float(delay)
+        """Give the seconds between requests that the host asks for (no part of RFC 9309).
 
-    def _rules_for(self, token: str) -> Protego:
-        if token not in self._rules:
-            self._rules[token] = Protego.parse(_address_to(token, self._text))
-        return self._rules[token]
+        None where it asks for nothing, or for what is no number of seconds; at most a day.
+        """
+        return None if self._verdict is not None else self._group(user_agent).crawl_delay
+
+    def _group(self, user_agent: str) -> _Group:
+        """Read the rules for a robot when it first asks; both questions come with every request."""
+        group = self._groups.get(user_agent)
+        if group is None:
+            token = product_token(user_agent).lower()
+            rules = Protego.parse(_address_to(token, self._text))
+            group = _Group(token, rules, _bounded(rules.crawl_delay(token)))
+            self._groups[user_agent] = group
+        return group
+
+
+def _bounded(delay: float | None) -> float | None:
+    if delay is None or math.isnan(delay) or delay < 0:
+        return None
+    return min(float(delay), LONGEST_DELAY_S)
 
 
 def _address_to(token: str, text: str) -> str:

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from requests import PreparedRequest, exceptions
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import NameResolutionError, NewConnectionError, ProtocolError
 
 from pipeline.crawl.wire.adapter import WireError
+from pipeline.crawl.wire.request import Fields
 from pipeline.crawl.wire.response import CapturedResponse
 from pipeline.model.exchange import Failed, FailureReason, Fetched
 
@@ -39,7 +39,8 @@ def fetch(adapter: BaseAdapter, url: str, headers: Headers) -> Fetched | Failed:
     request = PreparedRequest()
     request.method = "GET"
     request.url = url
-    request.headers = _prepared(tuple(headers.items() if isinstance(headers, Mapping) else headers))
+    fields = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    request.headers = _prepared(fields)
     try:
         response = adapter.send(request)
     except WireError as error:
@@ -52,9 +53,9 @@ def fetch(adapter: BaseAdapter, url: str, headers: Headers) -> Fetched | Failed:
 
 
 @lru_cache(maxsize=64)
-def _prepared(headers: tuple[tuple[str, str], ...]) -> CaseInsensitiveDict[str]:
+def _prepared(fields: tuple[tuple[str, str], ...]) -> Fields:
     # one set for all requests of a crawl: preparing it costs as much as parsing a response head
-    return CaseInsensitiveDict(headers)
+    return Fields(fields)
 
 
 _KINDS: tuple[tuple[type[Exception], FailureReason, str], ...] = (

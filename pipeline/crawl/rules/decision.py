@@ -1,0 +1,20 @@
+"""The answer of a rule: whether a URL may be asked for, and why. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a URL may be asked for, and why.
+
+    Attributes:
+        rule: the rule that decided, as a short sentence that is always the same.
+        reason: code of a refusal as in FORMAT.md §2; empty where it is accepted.
+
+    """
+
+    accepted: bool
+    rule: str
+    reason: str = ""

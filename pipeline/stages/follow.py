@@ -1,0 +1,116 @@
+"""Where a captured page leads: each link is taken up, or declined with the rule that says so.
+
+Shared by the threads of a worker. Which URLs they met lately is all that it remembers; the frontier
+knows the rest.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import urljoin
+
+from pipeline.crawl.frontier.seen import Seen
+from pipeline.crawl.links.outlinks import Misfit, Outlink, outlinks, robots_sitemaps
+from pipeline.crawl.rules.seeds import Collection
+from pipeline.model.target import Declined, Discovery, Target, longer
+from pipeline.model.url import origin
+
+MOST_COPIES: Final = 25
+"""A page may stand under so many URLs of a host; the links of further copies are not followed."""
+
+_MOST_COUNTED = 10_000
+_COPY = f"content: more than {MOST_COPIES} pages of this host are the same; links not followed"
+_CUT = "limit: the page has more links than are read"
+_SCOPES_WITH_SITEMAPS = frozenset({"prefix", "host", "domain"})
+
+
+class Ways(NamedTuple):
+    """Where a target leads."""
+
+    discoveries: Sequence[Discovery] = ()
+    declined: Sequence[Declined] = ()
+
+
+class Follower:
+    """Finds links and asks the collection's scope about each that was not met lately."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._scope = collection.scope
+        self._links = collection.links
+        self._seed_origins = {origin(seed.url) for seed in collection.seeds}
+        self._taken = Seen()
+        self._declined = Seen()
+        self._digests = Seen()
+        self._copies: OrderedDict[str, int] = OrderedDict()
+
+    def redirect(self, target: Target, onward: str) -> Ways:
+        """Go where a redirect leads."""
+        return self._decide(target, [Outlink(onward, "R", "location")], ())
+
+    def page(
+        self, target: Target, payload: bytes, fields: Sequence[tuple[bytes, bytes]], digest: str
+    ) -> Ways:
+        """Go where the links of a page lead; `digest` tells its copies."""
+        found = outlinks(payload, target.url, fields, target.hops, self._links)
+        if found.found and self._is_one_copy_too_many(target, digest):
+            # copies of an ordinary page lead where the page does, and that is known by now
+            return Ways((), self._turned_away(target, found.found))
+        misfits = found.misfits
+        if found.cut:
+            misfits = [*misfits, Misfit(target.url, "L", _CUT)]
+        return self._decide(target, found.found, misfits)
+
+    def robots(self, target: Target, url: str, body: bytes) -> Ways:
+        """Go to the sitemaps that a robots.txt names, or to the usual place if it names none."""
+        if not self._links.sitemaps or self._scope.type not in _SCOPES_WITH_SITEMAPS:
+            return Ways()
+        named = robots_sitemaps(body, url)
+        if not named and origin(target.url) in self._seed_origins:
+            named = [urljoin(target.url, "/sitemap.xml")]
+        return self._decide(target, [Outlink(each, "M", "robots") for each in named], ())
+
+    def _decide(self, target: Target, links: Iterable[Outlink], misfits: Iterable[Misfit]) -> Ways:
+        scope = self._scope
+        discoveries, declined = [], []
+        ways: dict[str, str] = {}
+        for url, hop, _ in links:
+            key = scope.canonical(url)
+            if self._taken.knows(key):
+                continue
+            hops = ways.get(hop) or ways.setdefault(hop, longer(target.hops, hop))
+            decision = scope.decide(url, hops)
+            if decision.accepted:
+                self._taken.meets(key)
+                discoveries.append(Discovery(url=url, via=target.id, hops=hops))
+            elif self._declined.meets(url):
+                declined.append(_declined(target, url, hops, decision.reason, decision.rule))
+        for written, hop, why in misfits:
+            if self._declined.meets(f"{target.id} {written}"):
+                rule = why if why == _CUT else f"url: {why}"
+                reason = "limit" if why == _CUT else "url"
+                hops = longer(target.hops, hop)
+                declined.append(_declined(target, written, hops, reason, rule))
+        return Ways(discoveries, declined)
+
+    def _is_one_copy_too_many(self, target: Target, digest: str) -> bool:
+        key = f"{target.host_id} {digest}"
+        if self._digests.meets(key):
+            return False
+        count = self._copies.pop(key, 1) + 1
+        self._copies[key] = count
+        if len(self._copies) > _MOST_COUNTED:
+            self._copies.popitem(last=False)
+        return count > MOST_COPIES
+
+    def _turned_away(self, target: Target, links: Iterable[Outlink]) -> list[Declined]:
+        return [
+            _declined(target, url, longer(target.hops, hop), "trap-content", _COPY)
+            for url, hop, _ in links
+            if not self._taken.knows(self._scope.canonical(url)) and self._declined.meets(url)
+        ]
+
+
+def _declined(target: Target, url: str, hops: str, reason: str, rule: str) -> Declined:
+    return Declined(url=url, via=target.id, hops=hops, reason=reason, rule=rule)

@@ -1,0 +1,68 @@
+"""What a worker knows of earlier captures: those of the catalogue, and its own of this second.
+
+A capture is entered in the catalogue after the commit that makes it real. Until then only this
+worker may refer to it: its own records follow in the same file, and what cuts off the one cuts off
+the other.
+"""
+
+from __future__ import annotations
+
+from pipeline.crawl.frontier.catalogue import Catalogue, Entry, Known
+from pipeline.model.records import Original
+
+
+class Memory:
+    """Earlier captures of one collection.
+
+    Threads may ask side by side; `note`, `commit` and `take` are called under the worker's lock.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, enabled: bool) -> None:
+        self._catalogue = catalogue
+        self._enabled = enabled
+        # in a first run no URL has an earlier capture, and asking costs
+        self._is_recrawl = enabled and not catalogue.is_empty()
+        self._fresh: dict[str, Original] = {}
+        self._entries: list[Entry] = []
+
+    def known(self, url: str) -> Known | None:
+        """Give the last capture of `url` in an earlier run."""
+        return self._catalogue.latest(url) if self._is_recrawl else None
+
+    def original(self, payload_digest: str, *, chunked: bool) -> Original | None:
+        """Give the record that holds a payload, if there is one.
+
+        Args:
+            payload_digest: of the payload.
+            chunked: whether the response at hand is chunked; one that is not may not refer to one
+                that is (FORMAT.md §2).
+
+        """
+        if not self._enabled:
+            return None
+        fresh = self._fresh.get(payload_digest)
+        if fresh is not None and (chunked or not fresh.chunked):
+            return fresh
+        return self._catalogue.original(payload_digest, chunked=chunked)
+
+    def note(self, entry: Entry) -> None:
+        """Remember what was just appended to the worker's WARC file."""
+        if self._enabled:
+            self._entries.append(entry)
+            self._fresh.setdefault(entry.payload_digest, entry.original)
+
+    def take(self) -> list[Entry]:
+        """Give what the commit that follows will make real."""
+        entries, self._entries = self._entries, []
+        return entries
+
+    def enter(self, entries: list[Entry]) -> None:
+        """Enter in the catalogue what was committed."""
+        if entries:
+            self._catalogue.enter(entries)
+            for entry in entries:
+                self._fresh.pop(entry.payload_digest, None)
+
+    def close(self) -> None:
+        """Let go of the catalogue."""
+        self._catalogue.close()
