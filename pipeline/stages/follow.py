@@ -23,6 +23,7 @@ MOST_COPIES: Final = 25
 _MOST_COUNTED = 10_000
 _COPY = f"content: more than {MOST_COPIES} pages of this host are the same; links not followed"
 _CUT = "limit: the page has more links than are read"
+_LONG = "limit: the page is longer than is searched for links"
 _SCOPES_WITH_SITEMAPS = frozenset({"prefix", "host", "domain"})
 
 
@@ -57,10 +58,12 @@ class Follower:
         if found.found and self._is_one_copy_too_many(target, digest):
             # copies of an ordinary page lead where the page does, and that is known by now
             return Ways((), self._turned_away(target, found.found))
-        misfits = found.misfits
-        if found.cut:
-            misfits = [*misfits, Misfit(target.url, "L", _CUT)]
-        return self._decide(target, found.found, misfits)
+        ways = self._decide(target, found.found, found.misfits)
+        return _with_limit(target, ways, _CUT) if found.cut else ways
+
+    def cut(self, target: Target, ways: Ways) -> Ways:
+        """Tell that only the beginning of a page was searched."""
+        return _with_limit(target, ways, _LONG)
 
     def robots(self, target: Target, url: str, body: bytes) -> Ways:
         """Go to the sitemaps that a robots.txt names, or to the usual place if it names none."""
@@ -88,10 +91,8 @@ class Follower:
                 declined.append(_declined(target, url, hops, decision.reason, decision.rule))
         for written, hop, why in misfits:
             if self._declined.meets(f"{target.id} {written}"):
-                rule = why if why == _CUT else f"url: {why}"
-                reason = "limit" if why == _CUT else "url"
                 hops = longer(target.hops, hop)
-                declined.append(_declined(target, written, hops, reason, rule))
+                declined.append(_declined(target, written, hops, "url", f"url: {why}"))
         return Ways(discoveries, declined)
 
     def _is_one_copy_too_many(self, target: Target, digest: str) -> bool:
@@ -110,6 +111,12 @@ class Follower:
             for url, hop, _ in links
             if not self._taken.knows(self._scope.canonical(url)) and self._declined.meets(url)
         ]
+
+
+def _with_limit(target: Target, ways: Ways, rule: str) -> Ways:
+    # the rest of the links is not known by name: the page stands for them
+    rest = _declined(target, target.url, longer(target.hops, "L"), "limit", rule)
+    return Ways(ways.discoveries, [*ways.declined, rest])
 
 
 def _declined(target: Target, url: str, hops: str, reason: str, rule: str) -> Declined:

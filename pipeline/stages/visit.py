@@ -5,6 +5,7 @@ Called by the threads of a worker side by side.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,8 +31,11 @@ from pipeline.stages.hosts import Host
 from pipeline.stages.memory import Memory
 from pipeline.stages.rules import Rules
 
-MOST_LINK_BYTES = 64 * 1024 * 1024
+MOST_LINK_BYTES = 16 * 1024 * 1024
 """Links are sought in this much of a page."""
+
+_LARGE = 1024 * 1024
+"""Of pages that are longer only one at a time is searched, for the memory it takes."""
 
 _MOST_ROBOTS_HOPS = 5
 """RFC 9309 §2.3.1.2: follow at least five redirects to a robots.txt."""
@@ -196,6 +200,7 @@ class Visitor:
         self._secrets = secrets
         self._memory = memory
         self._recall = recall
+        self._one_large_page = threading.Lock()
         self._headers = (
             ("User-Agent", self._policy.user_agent),
             ("Accept", "*/*"),
@@ -265,14 +270,23 @@ class Visitor:
         if onward:
             ways = self._follower.redirect(target, onward)
         elif head is None or 200 <= head.status < 300:
-            fields = head.fields if head else ()
-            ways = self._follower.page(target, _body(exchange), fields, exchange.payload_digest)
+            ways = self._links(target, exchange)
         return Visit(
             kind="revisit" if revisit else "captured",
             taken=[*before, Taken(exchange, _trail(target), revisit)],
             ways=ways,
             known=known,
         )
+
+    def _links(self, target: Target, exchange: Exchange) -> Ways:
+        fields = exchange.head.fields if exchange.head else ()
+        if exchange.response.size < _LARGE:
+            return self._follower.page(target, _body(exchange), fields, exchange.payload_digest)
+        with self._one_large_page:
+            page = _body(exchange)
+            ways = self._follower.page(target, page, fields, exchange.payload_digest)
+            is_cut = len(page) >= MOST_LINK_BYTES
+            return self._follower.cut(target, ways) if is_cut else ways
 
     def _server_trouble(
         self, target: Target, exchange: Exchange, before: list[Taken]

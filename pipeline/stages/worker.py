@@ -25,6 +25,7 @@ from pipeline.crawl.rules import politeness, secrets
 from pipeline.crawl.rules.addresses import Admission
 from pipeline.crawl.rules.robots import Robots
 from pipeline.crawl.wire.adapter import WireAdapter
+from pipeline.crawl.wire.reception import Limits
 from pipeline.errors import ConfigError
 from pipeline.model.http import Head
 from pipeline.model.layout import Layout
@@ -40,8 +41,9 @@ from pipeline.stages.visit import MOST_LINK_BYTES, Visit, Visitor
 BEAT_S = 1.0
 _HUNGRY_BEAT_S = 0.05
 _WAITING_BEAT_S = 0.25
+_LOOK_S = 0.1
 _MOST_THREADS = 16
-_MEASURE_S = 0.3
+_MEASURE_S = 0.1
 _BUSY = 0.6
 _MOST_RESULTS = 2000
 _MOST_DISCOVERIES = 50_000
@@ -154,7 +156,8 @@ class Worker:
                 rest -= self._clock() - begun
                 if rest <= 0 or self._is_full():
                     return
-                self._due.wait(min(rest, _WAITING_BEAT_S))
+                self._due.wait(min(rest, _LOOK_S))
+                self._add_threads()
         time.sleep(_HUNGRY_BEAT_S if self._stop.is_set() else 0)
 
     def _is_full(self) -> bool:
@@ -182,6 +185,7 @@ class Worker:
             if changed:
                 self._rules = changed
                 self._visitor = self._new_visitor(changed)
+                self._share.go_by(changed.collection.scope.canonical, changed.collection.limits)
             if changed or self._recorder.is_full:
                 closed.append(number)
                 self._recorder.begin(self._rules.provenance(self._order.run), self._clock())
@@ -351,10 +355,12 @@ class Worker:
 def _adapter(order: Order, given: secrets.Secrets) -> WireAdapter:
     policy, seeds = order.rules.policy, order.rules.collection.seeds
     return WireAdapter(
-        connect_timeout_s=policy.connect_timeout_s,
-        idle_timeout_s=policy.idle_timeout_s,
-        deadline_s=policy.deadline_s,
-        max_bytes=policy.max_body_bytes,
+        Limits(
+            connect_timeout_s=policy.connect_timeout_s,
+            idle_timeout_s=policy.idle_timeout_s,
+            deadline_s=policy.deadline_s,
+            max_bytes=policy.max_body_bytes,
+        ),
         ca_bundle=policy.ca_bundle or None,
         # /tmp may be memory
         spool_folder=order.layout.working,

@@ -42,7 +42,7 @@ TRAPS = {
 
 @pytest.mark.parametrize(("path", "reason"), TRAPS.items(), ids=[path[:40] for path in TRAPS])
 def test_what_has_no_end_is_a_trap(path: str, reason: str) -> None:
-    told = trap(SITE + path, YEAR)
+    told = trap(SITE + path, "L", YEAR)
     assert told is not None
     assert (told.accepted, told.reason) == (False, reason)
     assert told.rule.startswith("trap: ")
@@ -80,12 +80,12 @@ HONEST = [
 
 @pytest.mark.parametrize("path", HONEST, ids=[path[:40] for path in HONEST])
 def test_honest_urls_are_no_traps(path: str) -> None:
-    assert trap(SITE + path, YEAR) is None
+    assert trap(SITE + path, "L", YEAR) is None
 
 
 def test_a_year_is_far_or_not_by_the_year_of_the_run() -> None:
-    assert trap(SITE + "/2028/01/", 2026) is not None
-    assert trap(SITE + "/2028/01/", 2027) is None
+    assert trap(SITE + "/2028/01/", "L", 2026) is not None
+    assert trap(SITE + "/2028/01/", "L", 2027) is None
 
 
 DOCUMENTATION = ("postgresql-doc-15", "python3.11-doc", "apache2-doc", "debian-handbook")
@@ -101,7 +101,7 @@ def test_no_page_of_real_documentation_is_a_trap(package: str) -> None:
         for name in files:
             url = absolute(f"{SITE}/doc/{Path(folder, name).relative_to(root.parent)}")
             assert not isinstance(url, Rejected)
-            assert trap(url, YEAR) is None, url
+            assert trap(url, "L", YEAR) is None, url
             count += 1
     assert count > 100
 
@@ -115,5 +115,19 @@ PIECES = st.lists(
 @settings(max_examples=300)
 @given(PIECES, st.integers(1990, 2100))
 def test_any_url_is_looked_at_without_trouble(rest: str, year: int) -> None:
-    told = trap(f"{SITE}/{rest}", year)
+    told = trap(f"{SITE}/{rest}", "L", year)
     assert told is None or (not told.accepted and told.reason.startswith("trap-"))
+
+
+def test_sitemaps_in_one_another_come_to_an_end() -> None:
+    assert trap(f"{SITE}/maps/9.xml", "PMMMMM", YEAR) is None
+    told = trap(f"{SITE}/maps/9.xml", "PMMMMMM", YEAR)
+    assert told is not None and told.reason == "trap-sitemap"
+    # a page that leads to a feed begins anew
+    assert trap(f"{SITE}/feed.xml", "MMMMMLM", YEAR) is None
+
+
+def test_a_query_that_grows_comes_to_an_end() -> None:
+    query = "&".join(f"p{number}={number}" for number in range(41))
+    assert trap(f"{SITE}/?{query}", "L", YEAR) is not None
+    assert trap(f"{SITE}/?{query.rpartition('&')[0]}", "L", YEAR) is None

@@ -134,7 +134,8 @@ def test_a_crawl_pauses_while_there_is_still_room_and_goes_on_later(
     floor = 1_500_000
     set_floor(archive, floor)
     ballast = fill(small_disk, leave=4_000_000)
-    paused = run("holdfast", "-C", archive, "crawl")
+    # slowly, since the room is looked at once in a while
+    paused = run("holdfast", "-C", archive, "crawl", "--delay", "0.1")
     assert paused.returncode == 3, paused.stderr
     assert "min_free_bytes" in paused.stderr + paused.stdout
     assert "Traceback" not in paused.stderr

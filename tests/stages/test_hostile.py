@@ -272,7 +272,7 @@ def test_what_is_good_is_captured_in_spite_of_all_that_is_bad(crawled: Crawled) 
         (2, "/path/", 600, "trap-path"),
         (4, "/same/", 600, "trap-content"),
         (4, "/query/", 1000, "trap-query"),
-        (4, "/names/", 600, "trap-length"),
+        (4, "/names/", 60, "trap-query"),
         (4, "/long/", 30, "trap-length"),
         (8, "/reset/", 60, "host-failing"),
     ],

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.crawl.wire.adapter import WireAdapter
+from pipeline.crawl.wire.reception import Limits
 
 _PATIENCE_S = 10.0
 
@@ -237,8 +238,10 @@ def make_adapter(request: pytest.FixtureRequest) -> Iterator[Callable[..., WireA
         settings["tls"] = tls_policy
         if tls:
             settings["ca_bundle"] = request.getfixturevalue("certificates").root
-        limits = {"connect_timeout_s": 5.0, "idle_timeout_s": 5.0, "deadline_s": 9.0}
-        adapter = WireAdapter(**{**limits, "linger_s": 0.05, **settings})
+        times = {"connect_timeout_s": 5.0, "idle_timeout_s": 5.0, "deadline_s": 9.0}
+        limits = {**times, "linger_s": 0.05, "max_bytes": 1 << 30}
+        given = {name: settings.pop(name) for name in limits if name in settings}
+        adapter = WireAdapter(Limits(**{**limits, **given}), **settings)
         adapters.append(adapter)
         return adapter
 

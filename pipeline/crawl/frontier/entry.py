@@ -54,7 +54,7 @@ class Entry:
         self._run = run_id
         self._origin_of = origin_of
         self._robots_of = robots_of
-        self._canonical = canonical
+        self.canonical = canonical
         self._hosts: dict[str, int] = {}
         self._rules: dict[str, int] = {}
 
@@ -72,7 +72,7 @@ class Entry:
         ]
         fresh: dict[int, Discovery] = {}
         for found in (*robots, *offered):
-            key = key_of(self._run, self._canonical(found.url))
+            key = key_of(self._run, self.canonical(found.url))
             while key in fresh and not self._same(fresh[key].url, found.url):
                 key += 1
             fresh.setdefault(key, found)
@@ -86,7 +86,7 @@ class Entry:
         return list(fresh.items())
 
     def _same(self, one: str, other: str) -> bool:
-        return one == other or self._canonical(one) == self._canonical(other)
+        return one == other or self.canonical(one) == self.canonical(other)
 
     def _make_room(self, fresh: dict[int, Discovery], key: int, found: Discovery) -> None:
         """Give a URL whose key another URL has the next free key, unless it is known after all."""

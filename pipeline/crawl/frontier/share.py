@@ -106,6 +106,11 @@ class Share:
         """Let go of the database."""
         self._db.close()
 
+    def go_by(self, canonical: Callable[[str], str], limits: RunLimits) -> None:
+        """Go by rules that were read again; URLs that are listed keep their keys."""
+        self._entry.canonical = canonical
+        self._limits = limits
+
     def reserve_warc(self, run: str, stamp: str) -> tuple[int, str]:
         """Reserve the next file name of this run for this worker: its number and NAME."""
         collection = run.rpartition("-")[0]

@@ -190,7 +190,7 @@ class Scope:
             return _SEED
         if hops[-1] == "R" and len(hops) - len(hops.rstrip("R")) > MAX_REDIRECTS:
             return _ROUND
-        if self.traps and (trapped := trap(url, self.year)):
+        if self.traps and (trapped := trap(url, hops, self.year)):
             return trapped
         decision = self.place(url)
         if decision.accepted and self.max_hops is None:

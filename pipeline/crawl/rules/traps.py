@@ -25,6 +25,12 @@ MAX_REPEATS: Final = 3
 MAX_SHORT_REPEATS: Final = 7
 """The same for numbers and names of one or two characters: `/0/0/0/0/17.png` is a way to file."""
 
+MAX_PARAMETERS: Final = 40
+"""A query with more of them has grown with each click."""
+
+MAX_NESTED: Final = 5
+"""So many sitemaps or feeds may lead to one another; sitemaps.org knows one level."""
+
 _MANY_FOLDERS = 10
 _YEARS_AHEAD = 200  # further on are numbers that are no years; nobody clicks that far
 
@@ -34,6 +40,10 @@ _SEGMENT = Decision(False, "trap: a folder that repeats itself in the path", "tr
 _GROUP = Decision(False, "trap: folders that follow each other again and again", "trap-path")
 _MOSTLY = Decision(False, "trap: a deep path most of which is repetition", "trap-path")
 _PARAMETER = Decision(False, "trap: a query parameter that repeats itself", "trap-query")
+_GROWN = Decision(False, f"trap: more than {MAX_PARAMETERS} query parameters", "trap-query")
+_NESTED = Decision(
+    False, f"trap: sitemaps or feeds in one another, more than {MAX_NESTED}", "trap-sitemap"
+)
 _CALENDAR = Decision(False, "trap: a calendar far from today", "trap-calendar")
 
 _CALENDAR_WORD = re.compile(
@@ -55,18 +65,26 @@ _MONTH_PARAMETER = re.compile(
 )
 
 
-def trap(url: str, year: int) -> Decision | None:
-    """Tell whether a normal URL is a trap in the given year; None if it looks like none."""
+def trap(url: str, hops: str, year: int) -> Decision | None:
+    """Tell whether a normal URL is a trap in the given year; None if it looks like none.
+
+    `hops` is the way from the seed to it (FORMAT.md §2).
+    """
     if len(url) > MAX_LENGTH:
         return _LENGTH
+    if hops[-1:] == "M" and hops.count("M", len(hops.rstrip("MR"))) > MAX_NESTED:
+        return _NESTED
     path, _, query = url.partition("?")
     # the two slashes before the host, and as many as the shortest repetition has
     if path.count("/") > 2 + MAX_REPEATS:
         told = _repetition(path.split("/")[3:])
         if told is not None:
             return told
-    if query.count("&") >= MAX_REPEATS - 1 and _repeats(query):
-        return _PARAMETER
+    if (most := query.count("&")) >= MAX_REPEATS - 1:
+        if most >= MAX_PARAMETERS:
+            return _GROWN
+        if _repeats(query):
+            return _PARAMETER
     return _CALENDAR if _is_far_calendar(url, path, query, year) else None
 
 

@@ -74,6 +74,9 @@ _CONNECT_ERRORS: dict[str, type[WireError]] = {
 }
 
 
+_LIMITS = Limits()
+
+
 class WireAdapter(BaseAdapter):
     """Sends GET requests over HTTP/1.1; the responses carry their `Exchange`. Thread-safe.
 
@@ -82,12 +85,8 @@ class WireAdapter(BaseAdapter):
 
     def __init__(
         self,
+        limits: Limits = _LIMITS,
         *,
-        connect_timeout_s: float = 20.0,
-        idle_timeout_s: float = 60.0,
-        deadline_s: float = 900.0,
-        max_bytes: int = 1 << 30,
-        linger_s: float = 0.2,
         max_idle: int = 64,
         max_idle_per_origin: int = 1,
         tls: TlsPolicy = "strict",
@@ -98,11 +97,12 @@ class WireAdapter(BaseAdapter):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Set the limits of every exchange.
+        """Say whom to reach and how.
 
         Args:
-            connect_timeout_s, idle_timeout_s, deadline_s, max_bytes, linger_s: see `Limits`.
-            max_idle, max_idle_per_origin: connections kept open for the next request.
+            limits: of every exchange.
+            max_idle: connections kept open for the next request, to all origins.
+            max_idle_per_origin: the same, to one origin.
             tls: `record` captures also where the certificate does not hold or the protocol is old;
                 `Exchange.tls` says so. `strict` fails there.
             admission: which addresses may be reached; None for all.
@@ -118,13 +118,7 @@ class WireAdapter(BaseAdapter):
 
         """
         super().__init__()
-        self._limits = Limits(
-            connect_timeout_s=connect_timeout_s,
-            idle_timeout_s=idle_timeout_s,
-            deadline_s=deadline_s,
-            max_bytes=max_bytes,
-            linger_s=linger_s,
-        )
+        self._limits = limits
         self._pool = Pool(max_idle, max_idle_per_origin)
         self._spool_folder = spool_folder
         self._now = now
@@ -132,7 +126,7 @@ class WireAdapter(BaseAdapter):
         # an HTTP proxy reads requests that are not protected by TLS
         self._reader = proxy if proxy is not None and proxy.scheme == "http" else None
         self._dialer = Dialer(
-            timeout_s=connect_timeout_s,
+            timeout_s=limits.connect_timeout_s,
             trust=Trust(Path(ca_bundle) if ca_bundle else None),
             tls=tls,
             admission=admission,

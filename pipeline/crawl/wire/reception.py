@@ -39,7 +39,7 @@ class Limits:
     """Bounds of one exchange.
 
     Attributes:
-        connect_timeout_s: for TCP, and again for TLS.
+        connect_timeout_s: for the look-up of the name, for TCP, and for TLS, each.
         idle_timeout_s: longest silence.
         deadline_s: longest duration of the whole exchange.
         max_bytes: most bytes received.
@@ -47,11 +47,11 @@ class Limits:
 
     """
 
-    connect_timeout_s: float
-    idle_timeout_s: float
-    deadline_s: float
-    max_bytes: int
-    linger_s: float
+    connect_timeout_s: float = 20.0
+    idle_timeout_s: float = 60.0
+    deadline_s: float = 900.0
+    max_bytes: int = 1 << 30
+    linger_s: float = 0.2
 
 
 class Reception:
