@@ -37,6 +37,7 @@ lint: $(DEV)
 bench: $(DEV)
 	$(BIN)/python benchmarks/crawl.py
 	$(BIN)/python benchmarks/politeness.py
+	$(BIN)/python benchmarks/frontier.py
 	$(BIN)/python benchmarks/verify.py
 
 $(RUNTIME): pyproject.toml requirements.lock
