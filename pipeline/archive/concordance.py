@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.archive.index import BadLine, member_line, members_in, parse_capture
+from pipeline.archive.index import BadLine, is_listed, member_line, members_in, parse_capture
 from pipeline.archive.validator import MAX_FINDINGS, Inspection, inspect
 from pipeline.model.finding import Finding
 from pipeline.model.records import Capture, Member
@@ -43,20 +43,22 @@ class ImpliedSidecars:
         return self._digest.hexdigest()
 
 
-def index_differs_in_keys_only(path: Path, captures: Sequence[Capture]) -> bool:
-    """Tell whether the index at `path` is right but for its keys and their order.
+def index_is_out_of_date(path: Path, captures: Sequence[Capture]) -> bool:
+    """Tell whether the index at `path` is right but for its keys, their order, and lines of 304.
 
-    How a key is made from a URL may change from one release to the next; an old index is then out
-    of date, and no fact in it is wrong.
+    How a key is made from a URL, and what is listed, may change from one release to the next; an
+    old index is then out of date, and no fact in it is wrong.
     """
     try:
         with path.open("rb") as lines:
-            sealed = [replace(parse_capture(line), key="") for line in lines]
+            sealed = [capture for capture in map(parse_capture, lines) if is_listed(capture)]
     except (BadLine, OSError):
         return False
-    return sorted(sealed, key=_place) == sorted(
-        (replace(capture, key="") for capture in captures), key=_place
-    )
+    return _without_keys(sealed) == _without_keys(captures)
+
+
+def _without_keys(captures: Iterable[Capture]) -> list[Capture]:
+    return sorted((replace(capture, key="") for capture in captures), key=_place)
 
 
 def _place(capture: Capture) -> int:

@@ -1,7 +1,8 @@
 """The two sidecars of a WARC file: NAME.members.jsonl and NAME.cdxj (FORMAT.md §3, §4).
 
-For sealing, verification and look-up: lines from values, values from lines, and the captures of one
-URL by bisection. Lines are built by hand because an archive has millions; they are canonical JSON.
+For sealing, verification and look-up: lines from values, values from lines, the captures of one URL
+by bisection, and its members by a search. Lines are built by hand because an archive has millions;
+they are canonical JSON.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from pipeline.model.surt import surt
 
 _MAX_LINE = 512 * 1024
 _BLOCK = 4096
+_PIECE = 1024 * 1024
+_EARLIEST = "00000101000000"  # completes a time that says no more than the year
+_NOT_MODIFIED = "304"
 _TIMESTAMP = re.compile(r"(?!0000)[0-9]{4}(?:0[1-9]|1[0-2])[0-9]{8}")
 
 
@@ -72,6 +76,52 @@ def members_in(path: Path) -> Iterator[Member]:
                 yield parse_member(line)
             except BadLine as bad:
                 raise BadLine(f"line {number}: {bad}") from None
+
+
+def find_members(path: Path, uri: str) -> Iterator[Member]:
+    """Give the members in NAME.members.jsonl that have exactly this target URI, in file order.
+
+    Lines that cannot be read are passed over; verification reports them.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    """
+    # the URI is the last key of a line
+    wanted = f',"uri":{_quote(uri)}}}\n'.encode()
+    with path.open("rb") as file:
+        for line in _lines_ending(file, wanted):
+            with suppress(BadLine):
+                yield parse_member(line)
+
+
+def _lines_ending(file: BinaryIO, wanted: bytes) -> Iterator[bytes]:
+    """Give the lines that end so, without looking at each of millions."""
+    rest = b""
+    while piece := file.read(_PIECE):
+        lines, newline, rest = (rest + piece).rpartition(b"\n")
+        lines += newline
+        end = 0
+        while (found := lines.find(wanted, end)) >= 0:
+            begin, end = lines.rfind(b"\n", end, found) + 1 or end, found + len(wanted)
+            yield lines[begin:end]
+        if len(rest) > _MAX_LINE:
+            rest = b""
+
+
+def is_listed(capture: Capture) -> bool:
+    """Tell whether NAME.cdxj has a line for a capture: for all but 304 Not Modified.
+
+    That answer has no payload (RFC 9110 §15.4.5). pywb would give it for the page, and hide the
+    capture before, which is the page.
+    """
+    return capture.status != _NOT_MODIFIED
+
+
+def timestamp(date: str) -> str:
+    """Write a date (WARC 1.1 §5.4) as indexes have it; what it leaves open is the earliest."""
+    digits = "".join(filter(str.isdigit, date))[:14]
+    return digits + _EARLIEST[len(digits) :]
 
 
 def capture_line(capture: Capture) -> bytes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.archive.codec import decompressor, inflate_error
-from pipeline.archive.index import BadLine, parse_member
+from pipeline.archive.index import BadLine, find_members, members_in
 from pipeline.fixity import disk
 from pipeline.model.layout import Layout
 from pipeline.model.names import Part, parse
@@ -22,7 +23,7 @@ _MOST_RECORD = 64 * 1024
 _MOST_LINE = 512 * 1024
 _MOST_LOG = 64 * 1024 * 1024
 _PIECE = 1024 * 1024
-_LOG = re.compile(r"urn:holdfast:(?P<run>[^/]+):crawl-log/[0-9]+\.jsonl")
+_LOG = re.compile(r"urn:holdfast:[^/]+:crawl-log/[0-9]+\.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +64,10 @@ def absences_of(layout: Layout, sealed: Iterable[str], url: str) -> list[Absence
     found = []
     members = [part for path in sealed if (part := parse(path)) and part.kind == "members"]
     for index, warc in _sound(layout, members):
-        wanted = f'"uri":{json.dumps(url, ensure_ascii=False)}}}'.encode()
-        for member in _listed(index, b'"type":"metadata"', wanted):
-            told = absence(url, member.date, _block(warc, member))
-            found += [told] if told else []
+        for member in find_members(index, url):
+            if member.type == "metadata":
+                told = absence(url, member.date, _block(warc, member))
+                found += [told] if told else []
     logged = _newest_logged(layout, [part for part in members if part.name.is_log], url)
     return sorted([*found, *([logged] if logged else [])], key=lambda each: each.at)
 
@@ -79,34 +80,23 @@ def _sound(layout: Layout, parts: Iterable[Part]) -> Iterator[tuple[Path, Path]]
             yield layout.root / paths[0], layout.root / paths[1]
 
 
-def _listed(index: Path, *wanted: bytes) -> Iterator[Member]:
-    """Give the members in NAME.members.jsonl whose line holds all of the pieces."""
-    with index.open("rb") as lines:
-        while line := lines.readline(_MOST_LINE):
-            if all(piece in line for piece in wanted):
-                try:
-                    yield parse_member(line)
-                except BadLine:
-                    continue
-
-
 def _newest_logged(layout: Layout, logs: Iterable[Part], url: str) -> Absence | None:
-    members = [
-        (member.date, warc, member)
-        for index, warc in _sound(layout, logs)
-        for member in _listed(index, b'"type":"resource"', b":crawl-log/")
-    ]
+    found = [(warc, member) for index, warc in _sound(layout, logs) for member in _parts(index)]
     # stable: the parts of one log stay in their order
-    for date, warc, member in sorted(members, key=lambda each: each[0], reverse=True):
-        named = _LOG.fullmatch(member.uri or "")
-        if named:
-            for line in _lines_with(warc, member, url):
-                if told := _logged(line, url, date, named["run"]):
-                    return told
+    for warc, member in sorted(found, key=lambda each: each[1].date, reverse=True):
+        for line in _lines_with(warc, member, url):
+            if told := _logged(line, url, member):
+                return told
     return None
 
 
-def _logged(line: bytes, url: str, date: str, run: str) -> Absence | None:
+def _parts(index: Path) -> Iterator[Member]:
+    """Give the members that hold the parts of a log, up to a line that cannot be read."""
+    with suppress(BadLine):
+        yield from (member for member in members_in(index) if _LOG.fullmatch(member.uri or ""))
+
+
+def _logged(line: bytes, url: str, part: Member) -> Absence | None:
     """Read a line of a crawl log; None where a record of its own tells of the URL."""
     try:
         told = json.loads(line)
@@ -116,10 +106,10 @@ def _logged(line: bytes, url: str, date: str, run: str) -> Absence | None:
         return None
     return Absence(
         url=url,
-        at=str(told.get("at", date)),
+        at=str(told.get("at", part.date)),
         outcome=str(told.get("outcome", "")),
         reason=str(told.get("reason", "")),
-        detail=str(told.get("rule") or f"as the crawl log of {run} says"),
+        detail=str(told.get("rule") or f"as the crawl log says: {part.uri}"),
     )
 
 

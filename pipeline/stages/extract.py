@@ -119,7 +119,7 @@ class _Extraction:
             part.name
             for path in sorted(sealed)
             if (part := names.parse(path)) and part.kind == "warc"
-            if part.name.collection in collections
+            if part.name.collection in collections and not part.name.is_log
             if everything or part.name not in revisions
         ]
         for done, name in enumerate(todo):

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from pipeline.archive.index import find_captures
+from pipeline.archive.index import find_captures, timestamp
 from pipeline.errors import ConfigError, IntegrityError
 from pipeline.fixity import disk, ledger, manifest
 from pipeline.fixity.documents import DocumentLines
@@ -24,12 +24,13 @@ from pipeline.model.records import Capture
 from pipeline.model.url import Rejected, absolute
 from pipeline.model.wording import printable, table
 from pipeline.stages.absence import Absence, absences_of
+from pipeline.stages.checks import Check, checks_of
 from pipeline.stages.stored import StoredRecord, Unreadable
 
 _WITH_TIME = re.compile(r"(?P<url>.+)@(?P<time>[0-9]{4}(?:[0-9]{2}){0,5})")
 _NO_WORD = "holdfast seeds check --url URL says whether a collection would fetch it."
 _REVISIT = "warc/revisit"
-_EARLIEST = "00000101000000"  # completes a time that says no more than the year
+_MOST_CHECKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class ShowReport:
     Attributes:
         captures: all of them, oldest first; each with the WARC that holds it. Only where none is
             of exactly this URL, those whose key in the index is the same.
+        checks: when the page was asked for again and had not changed, oldest first.
         chosen: the one that was asked for.
         original: where that is a revisit, the capture that holds its payload, if it was found.
         document: the document of that payload, if it was extracted.
@@ -49,6 +51,7 @@ class ShowReport:
 
     url: str
     captures: Sequence[tuple[str, Capture]]
+    checks: Sequence[Check]
     chosen: tuple[str, Capture] | None
     original: tuple[str, Capture] | None
     document: dict[str, Any] | None
@@ -65,6 +68,7 @@ class ShowReport:
         return {
             "url": self.url,
             "captures": [_told(warc, capture) for warc, capture in self.captures],
+            "checks": [asdict(check) for check in self.checks],
             "capture": _told(*self.chosen) if self.chosen else None,
             "original": _told(*self.original) if self.original else None,
             "document": self.document,
@@ -82,11 +86,16 @@ class ShowReport:
                 f"  {each.at}  {each.outcome}: {each.reason}: {each.detail}"
                 for each in self.absences
             ]
+            reasons += [
+                f"  {check.timestamp}  checked, unchanged: {check.warc} at byte {check.offset}"
+                for check in self.checks
+            ]
             return printable("\n".join([f"No capture of {self.url}.", *(reasons or [_NO_WORD])]))
         warc, capture = self.chosen
         held = self.original[1] if self.original else None
         rows = [
             ("captured", f"{capture.timestamp} (one of {len(self.captures)})"),
+            *(("checked, unchanged", moment) for moment in self._checked(capture)),
             ("status", capture.status or "none"),
             ("type", capture.mime),
             ("payload", capture.digest or (held.digest if held else None) or "no digest"),
@@ -102,6 +111,19 @@ class ShowReport:
             return f"{printable(capture.url)}\n{printable(table(rows))}"
         rows += self.facts
         return f"{printable(capture.url)}\n{printable(table(rows))}\n\n{self.clean_text()}"
+
+    def _checked(self, capture: Capture) -> list[str]:
+        """Give the moments at which the page was still as in a capture; of many the last."""
+        later = [each.timestamp for _, each in self.captures if each.timestamp > capture.timestamp]
+        moments = [
+            check.timestamp
+            for check in self.checks
+            if check.timestamp >= capture.timestamp and not (later and check.timestamp >= later[0])
+        ]
+        if len(moments) > _MOST_CHECKS:
+            left_out = len(moments) - _MOST_CHECKS
+            return [f"{left_out} times before these:", *moments[-_MOST_CHECKS:]]
+        return moments
 
 
 def show(layout: Layout, asked: str) -> ShowReport:
@@ -126,6 +148,7 @@ def show(layout: Layout, asked: str) -> ShowReport:
     return ShowReport(
         url=normal,
         captures=[(name.warc, capture) for name, capture in captures],
+        checks=checks_of(layout, sealed, chosen[1].url if chosen else normal),
         chosen=(chosen[0].warc, chosen[1]) if chosen else None,
         original=(original[0].warc, original[1]) if original else None,
         document=document[0] if document else None,
@@ -136,7 +159,7 @@ def show(layout: Layout, asked: str) -> ShowReport:
 
 def _moment(time: str) -> str:
     """Complete a time that was asked for: a year is its first second."""
-    whole = time + _EARLIEST[len(time) :]
+    whole = timestamp(time)
     try:
         datetime.strptime(whole, "%Y%m%d%H%M%S")  # noqa: DTZ007 - all times are UTC
     except ValueError:
@@ -178,7 +201,7 @@ def _original(
             told = StoredRecord(file, capture.offset).original
     except (OSError, Unreadable):
         told = None  # for verification to report
-    url, moment = (told.url, _digits(told.date)) if told else (capture.url, None)
+    url, moment = (told.url, timestamp(told.date)) if told else (capture.url, None)
     held = [
         found
         for found in _captures(layout, sealed, url)
@@ -190,12 +213,6 @@ def _original(
         return at_that_time[0] if at_that_time else None
     # another record of the same payload does as well
     return held[0] if held else None
-
-
-def _digits(date: str) -> str:
-    """Write a WARC-Date as indexes have it."""
-    digits = "".join(filter(str.isdigit, date))[:14]
-    return digits + _EARLIEST[len(digits) :]
 
 
 def _nearest(

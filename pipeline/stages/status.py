@@ -33,12 +33,14 @@ class CollectionStatus:
     """What is sealed of one collection, and how far its unfinished run has come.
 
     Attributes:
+        logs: of the WARC files, those that hold crawl logs: no documents are made of them.
         last_run: the numbers of the newest report that can be read, as it has them.
 
     """
 
     name: str
     warcs: int
+    logs: int
     warc_bytes: int
     document_files: int
     runs: int
@@ -114,7 +116,7 @@ class StatusReport:
         new = [c.name for c in self.collections if not c.runs and not c.unfinished]
         if new:
             steps.append(f"holdfast run {' '.join(new)}  (never crawled)")
-        behind = [c.name for c in self.collections if c.document_files < c.warcs]
+        behind = [c.name for c in self.collections if c.document_files < c.warcs - c.logs]
         if behind:
             steps.append(f"holdfast extract {' '.join(behind)}  (new WARC files)")
         if not self.collections:
@@ -151,6 +153,7 @@ def status(layout: Layout, collections: Sequence[str], now: float) -> StatusRepo
         kinds[collection, part.kind] += 1
         if part.kind == "warc":
             kinds[collection, "bytes"] += objects[path].size if path in objects else 0
+            kinds[collection, "logs"] += part.name.is_log
         if part.kind == "report" and (told := _report(layout, path)):
             kinds[collection, "captures"] += told["captures"]
             reports[collection] = told
@@ -164,6 +167,7 @@ def status(layout: Layout, collections: Sequence[str], now: float) -> StatusRepo
             CollectionStatus(
                 name=name,
                 warcs=kinds[name, "warc"],
+                logs=kinds[name, "logs"],
                 warc_bytes=kinds[name, "bytes"],
                 document_files=kinds[name, "documents"],
                 runs=kinds[name, "report"],

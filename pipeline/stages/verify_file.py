@@ -15,7 +15,7 @@ from typing import Literal
 from pipeline.archive.concordance import (
     ImpliedSidecars,
     diagnose,
-    index_differs_in_keys_only,
+    index_is_out_of_date,
 )
 from pipeline.archive.validator import Inspection, inspect
 from pipeline.fixity import audit, disk
@@ -151,10 +151,10 @@ def _sidecars(task: Task, inspection: Inspection, implied: ImpliedSidecars) -> t
     if members is None or members.sha256 != implied.members_sha256():
         found.append(_sidecar_finding("E431", name.members, members))
     if index is None or index.sha256 != _sha256(inspection.index):
-        keys_only = index is not None and index_differs_in_keys_only(
+        old = index is not None and index_is_out_of_date(
             task.root / index.path, inspection.captures
         )
-        found.append(_sidecar_finding("W432" if keys_only else "E432", name.cdxj, index))
+        found.append(_sidecar_finding("W432" if old else "E432", name.cdxj, index))
     return tuple(found)
 
 

@@ -34,9 +34,6 @@ from pipeline.stages.rules import Rules
 MOST_LINK_BYTES = 16 * 1024 * 1024
 """Links are sought in this much of a page."""
 
-_LARGE = 1024 * 1024
-"""Of pages that are longer only one at a time is searched, for the memory it takes."""
-
 _MOST_ROBOTS_HOPS = 5
 """RFC 9309 §2.3.1.2: follow at least five redirects to a robots.txt."""
 
@@ -200,7 +197,8 @@ class Visitor:
         self._secrets = secrets
         self._memory = memory
         self._recall = recall
-        self._one_large_page = threading.Lock()
+        # a page can grow a hundredfold when it is unpacked; and one interpreter searches no two
+        self._one_page = threading.Lock()
         self._headers = (
             ("User-Agent", self._policy.user_agent),
             ("Accept", "*/*"),
@@ -280,9 +278,7 @@ class Visitor:
 
     def _links(self, target: Target, exchange: Exchange) -> Ways:
         fields = exchange.head.fields if exchange.head else ()
-        if exchange.response.size < _LARGE:
-            return self._follower.page(target, _body(exchange), fields, exchange.payload_digest)
-        with self._one_large_page:
+        with self._one_page:
             page = _body(exchange)
             ways = self._follower.page(target, page, fields, exchange.payload_digest)
             is_cut = len(page) >= MOST_LINK_BYTES

@@ -13,10 +13,13 @@ from pipeline.archive.index import (
     BadLine,
     capture_line,
     find_captures,
+    find_members,
+    is_listed,
     member_line,
     members_in,
     parse_capture,
     parse_member,
+    timestamp,
 )
 from pipeline.archive.validator import inspect
 from pipeline.model import canonical
@@ -156,6 +159,63 @@ def test_captures_of_a_url_are_found_by_bisection(tmp_path):
         "http://a.aa/",
     ):
         assert list(find_captures(path, url)) == []
+
+
+@pytest.mark.parametrize("piece", [1, 150, 1 << 20])
+def test_members_of_a_uri_are_found_wherever_they_lie(site, tmp_path, monkeypatch, piece):
+    monkeypatch.setattr("pipeline.archive.index._PIECE", piece)
+    path = tmp_path / "t.members.jsonl"
+    members = inspect(site.write(tmp_path), "t").members
+    path.write_bytes(b"".join([b"nonsense\n", *map(member_line, members), b'{"offset":']))
+    for uri in (members[1].uri, members[-1].uri):
+        expected = [member for member in members if member.uri == uri]
+        assert len(expected) == 3
+        assert list(find_members(path, uri)) == expected
+    assert list(find_members(path, "http://example.org/page")) == []
+
+
+def test_a_line_without_end_is_not_kept_in_memory(site, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.archive.index._PIECE", 64)
+    monkeypatch.setattr("pipeline.archive.index._MAX_LINE", 1000)
+    path = tmp_path / "t.members.jsonl"
+    members = inspect(site.write(tmp_path), "t").members
+    path.write_bytes(b"x" * 5000 + b"\n" + b"".join(map(member_line, members)))
+    assert len(list(find_members(path, members[-1].uri))) == 3
+
+
+@pytest.mark.parametrize("kind", ["response", "revisit"])
+def test_an_answer_304_is_in_no_index(warc, tmp_path, kind):
+    """A replay tool would give it for the page."""
+    warc.warcinfo()
+    head = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    more = {
+        "WARC_Refers_To_Target_URI": "http://example.org/",
+        "WARC_Refers_To_Date": "2026-01-01T00:00:00Z",
+        "WARC_Profile": "http://netpreserve.org/warc/1.1/revisit/server-not-modified",
+    }
+    warc.add(kind, head, WARC_Target_URI="http://example.org/", **more)
+    warc.response("http://example.org/", b"x", b"HTTP/1.1 303 See Other\r\n\r\n")
+    found = inspect(warc.write(tmp_path), "t.warc.gz")
+    assert [capture.status for capture in found.captures] == ["303"]
+    assert [member.type for member in found.members][1] == kind
+
+
+@given(captures)
+def test_a_capture_without_a_status_is_listed(capture):
+    assert is_listed(capture) == (capture.status != "304")
+
+
+@pytest.mark.parametrize(
+    ("date", "digits"),
+    [
+        ("2026-02-03T04:05:06.789Z", "20260203040506"),
+        ("2026-02-03T04:05Z", "20260203040500"),
+        ("2026-02", "20260201000000"),
+        ("2026", "20260101000000"),
+    ],
+)
+def test_what_a_date_leaves_open_is_the_earliest(date, digits):
+    assert timestamp(date) == digits
 
 
 def test_unreadable_lines_are_passed_over(tmp_path):

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.crawl.frontier import entry as entry_module
-from pipeline.crawl.frontier.runs import Frontier, Run, peek
+from pipeline.crawl.frontier.account import Account, Counts
+from pipeline.crawl.frontier.runs import Frontier, Run
 from pipeline.crawl.frontier.share import LEASE_S, Batch, Grant, Share, Wish
 from pipeline.errors import ConfigError, StorageError
 from pipeline.model.target import Declined, Discovery, Kind, Outcome, Retry, RobotsAnswer, Target
@@ -60,6 +61,10 @@ class Archive:
         share = Share(self.path, self.run.id, worker, origin_of, robots_of)
         OPENED.append(share)
         return share
+
+    def counts(self, run: Run | None = None) -> Counts:
+        with contextlib.closing(Account(self.path)) as account:
+            return account.counts(run or self.run)
 
 
 def settle(target: Target, kind: Kind = "captured") -> Outcome:
@@ -111,7 +116,7 @@ def test_robots_txt_is_kept_for_the_next_lease_of_the_host(archive: Archive) -> 
 def test_planting_the_same_seeds_again_changes_nothing(archive: Archive) -> None:
     archive.share().plant(["http://a/1"])
     archive.share().plant(["http://a/1"])
-    assert archive.frontier.counts(archive.run).discovered == 2  # the page and the robots.txt
+    assert archive.counts().discovered == 2  # the page and the robots.txt
 
 
 def test_a_url_offered_by_two_workers_is_fetched_once(tmp_path: Path) -> None:
@@ -126,7 +131,7 @@ def test_a_url_offered_by_two_workers_is_fetched_once(tmp_path: Path) -> None:
         NOTHING,
         NOW,
     )
-    assert archive.frontier.counts(archive.run).discovered == 2
+    assert archive.counts().discovered == 2
 
 
 def test_workers_share_the_hosts_and_never_hold_the_same_one(tmp_path: Path) -> None:
@@ -167,7 +172,7 @@ def test_nothing_of_a_batch_that_was_not_committed_is_seen(archive: Archive) -> 
     archive.frontier.reap(0, NOW, 0)
     again = archive.share().beat(Batch(), (1, 0), (), NOTHING, NOW)
     assert urls(again) == ["http://a/robots.txt"]
-    assert archive.frontier.counts(archive.run).captured == 0
+    assert archive.counts().captured == 0
 
 
 def test_a_failed_target_waits_until_its_retry_is_due(archive: Archive) -> None:
@@ -193,15 +198,6 @@ def test_urls_whose_keys_collide_are_all_kept(
     assert urls(grant) == ["http://a/1", "http://a/2", "http://a/3"]
 
 
-def test_peek_tells_of_unfinished_runs_without_touching_the_database(archive: Archive) -> None:
-    archive.share().plant(["http://a/1"])
-    ((run, counts),) = peek(archive.path)
-    assert (run, counts.waiting) == (archive.run, 2)
-    archive.frontier.finish(archive.run, NOW)
-    assert peek(archive.path) == []
-    assert peek(archive.path.with_name("absent")) == []
-
-
 def test_a_new_run_forgets_the_finished_one(archive: Archive) -> None:
     archive.share().plant(["http://a/1"])
     archive.frontier.finish(archive.run, NOW)
@@ -220,7 +216,7 @@ def test_a_new_run_leaves_the_runs_of_other_collections_alone(archive: Archive) 
     share.plant(["http://a/1", "http://b/1"])
     archive.frontier.finish(archive.run, NOW)
     archive.frontier.start("c", "c-20260102000000", NOW)
-    assert archive.frontier.counts(other).waiting == 4
+    assert archive.counts(other).waiting == 4
     with contextlib.closing(sqlite3.connect(archive.path)) as database:
         for table, left in (("url", 4), ("todo", 4), ("host", 2), ("run", 2)):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (left,)
@@ -301,7 +297,7 @@ def test_any_site_is_settled_exactly_once_by_any_number_of_workers(
         for share in shares:
             seen += one_turn(share, pages, url, now)
     assert sorted(u for u in seen if not u.endswith("robots.txt")) == sorted(map(url, reachable))
-    assert archive.frontier.counts(archive.run).waiting == 0
+    assert archive.counts().waiting == 0
     for share in shares:
         share.close()
     archive.frontier.close()
@@ -339,8 +335,8 @@ def test_what_another_worker_settled_after_a_lost_lease_counts_once(tmp_path: Pa
     for share, grant in ((two, theirs), (one, mine)):
         (target,) = grant.targets[1]
         share.beat(Batch(outcomes=[settle(target)]), (1, 1), (), NOTHING, NOW + LEASE_S + 1)
-    assert archive.frontier.counts(archive.run).captured == 1
-    assert archive.frontier.counts(archive.run).waiting == 1
+    assert archive.counts().captured == 1
+    assert archive.counts().waiting == 1
 
 
 def test_the_beat_that_gives_back_the_last_host_says_that_the_run_is_exhausted(
@@ -363,7 +359,7 @@ def test_a_damaged_database_is_told_as_such(archive: Archive) -> None:
     with pytest.raises(StorageError, match="move it away"):
         archive.share().plant(["http://b/"])
     with pytest.raises(StorageError, match="move it away"):
-        peek(archive.path)
+        archive.counts()
 
 
 def test_a_database_of_another_version_is_left_alone(archive: Archive) -> None:
@@ -374,13 +370,14 @@ def test_a_database_of_another_version_is_left_alone(archive: Archive) -> None:
     with pytest.raises(ConfigError, match="another version"):
         Frontier(archive.path)
     with pytest.raises(ConfigError, match="another version"):
-        peek(archive.path)
+        Account(archive.path)
 
 
-def test_peek_works_where_nothing_can_be_written(archive: Archive) -> None:
+def test_an_account_is_given_where_nothing_can_be_written(archive: Archive) -> None:
+    archive.share().plant(["http://a/1"])
     archive.frontier.close()
     archive.path.parent.chmod(0o555)
     try:
-        assert len(peek(archive.path)) == 1
+        assert archive.counts().waiting == 2
     finally:
         archive.path.parent.chmod(0o755)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.crawl.frontier.account import Account, Counts
 from pipeline.crawl.frontier.runs import Frontier, Run
 from pipeline.crawl.frontier.schedule import Schedule
 from pipeline.crawl.frontier.share import LEASE_S, Batch, Grant, Resting, Share, Wish
@@ -62,6 +63,10 @@ class Archive:
         self.opened.append(share)
         return share
 
+    def counts(self) -> Counts:
+        with contextlib.closing(Account(self.path)) as account:
+            return account.counts(self.run)
+
     def rows(self, sql: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.path)) as database:
             return database.execute(sql).fetchall()
@@ -108,7 +113,7 @@ def opened(share: Share, *pages: str) -> Grant:
 
 def counts(archive: Archive) -> tuple[int, int, int, int]:
     """Give what was captured, refused, failed and is waiting."""
-    found = archive.frontier.counts(archive.run)
+    found = archive.counts()
     return found.captured, found.refused, found.failed, found.waiting
 
 
@@ -125,7 +130,7 @@ def test_spellings_of_one_page_are_fetched_once_as_first_written(archive: Archiv
     found = [Discovery(url="http://a/1?sid=9", via=None, hops="L")]
     other = archive.share(1, canonical=canonical)
     other.beat(Batch(discoveries=found), (1, 0), (), NOTHING, NOW)
-    assert archive.frontier.counts(archive.run).discovered == 3
+    assert archive.counts().discovered == 3
 
 
 def test_guesses_from_scripts_are_asked_for_last_and_sitemaps_with_the_pages(
@@ -174,7 +179,7 @@ def test_new_rules_take_up_what_was_declined_before(archive: Archive) -> None:
     batch = Batch(declined=[declined(n) for n in range(10)])
     share.beat(batch, (1, 0), (), NOTHING, NOW)
     assert share.readmit(lambda url, hops: url[-1] in "37" and hops == "L", NOW) == 2
-    assert archive.frontier.counts(archive.run).discovered == 3  # with the robots.txt
+    assert archive.counts().discovered == 3  # with the robots.txt
     assert archive.rows("SELECT declined FROM rule") == [(8,)]
     assert share.readmit(lambda url, hops: url[-1] in "37", NOW) == 0
     assert not archive.frontier.exhausted(archive.run)
@@ -325,7 +330,7 @@ def test_what_a_limit_leaves_over_is_settled_in_pieces_and_may_be_repeated(
 ) -> None:
     opened(archive.share(), *(f"http://a/{n}" for n in range(25)))
     archive.share().plant(f"http://b{n}/" for n in range(10))
-    waiting = archive.frontier.counts(archive.run).waiting
+    waiting = archive.counts().waiting
     assert archive.frontier.cut(archive.run, NOW, most=7) == waiting == 45
     assert archive.frontier.cut(archive.run, NOW) == 0
     assert counts(archive) == (1, 45, 0, 0)
@@ -464,12 +469,12 @@ def test_tokens_never_exceed_the_budget_and_no_host_has_two_workers(
                 machine.beat(worker)
             machine.check()
         assert all(worker["ended"] for worker in machine.workers), "a run never stalls"
-        found = archive.frontier.counts(archive.run)
+        found = archive.counts()
         ended_by = archive.frontier.ended_by(archive.run)
         assert (found.captured + found.revisit == most) == (ended_by == "max_captures")
         if not ended_by:
             assert found.waiting == 0
         archive.frontier.cut(archive.run, machine.now)
-        assert archive.frontier.counts(archive.run).waiting == 0
+        assert archive.counts().waiting == 0
     finally:
         archive.close()

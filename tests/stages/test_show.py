@@ -24,6 +24,7 @@ from pipeline.model.surt import surt
 from pipeline.stages.show import show
 
 URL = "http://example.org/a.html"
+COPY = "http://example.org/copy.html"
 NAME = Name("c", "c-20260203040506-00000-w0")
 
 Store = Callable[..., None]
@@ -250,7 +251,7 @@ def thrice(shelf):
     first.seal()
     second = shelf.begin()
     same = ("identical-payload-digest", original)
-    second.add("http://example.org/copy.html", WORDS, ["Content-Type: text/html"], repeats=same)
+    second.add(COPY, WORDS, ["Content-Type: text/html"], repeats=same)
     second.seal()
     third = shelf.begin()
     third.add(URL, status="304 Not Modified", repeats=("server-not-modified", original))
@@ -278,17 +279,15 @@ def test_revisits_make_no_documents_and_are_counted(thrice):
     assert (report.documents, report.skipped, report.damaged) == (2, {"revisit": 2}, ())
 
 
-@pytest.mark.parametrize("url", [URL, "http://example.org/copy.html"])
-def test_a_revisit_shows_the_document_of_the_capture_that_holds_its_payload(thrice, url):
+def test_a_revisit_shows_the_document_of_the_capture_that_holds_its_payload(thrice):
     extracted(thrice)
-    report = show(thrice.layout, url)
+    report = show(thrice.layout, COPY)
     assert report.chosen is not None and report.original is not None
     assert report.chosen[1].mime == "warc/revisit"
     assert (report.original[1].url, report.original[1].timestamp) == (URL, "20260102000001")
     assert "the words of the first capture" in report.clean_text()
     text = report.as_text()
-    of = "" if url == URL else f" of {URL}"
-    assert f"the same payload as at 20260102000001{of}\n" in text
+    assert f"the same payload as at 20260102000001 of {URL}\n" in text
     assert report.original[1].digest in text
     assert report.as_json()["original"]["timestamp"] == "20260102000001"
 
@@ -302,15 +301,59 @@ def test_a_capture_that_is_no_revisit_names_no_original(thrice):
 def test_a_revisit_whose_original_is_gone_says_so(thrice):
     first = next(path for path in thrice.sealed if path.endswith(".cdxj"))
     (thrice.layout.root / first).unlink()
-    for url in (URL, "http://example.org/copy.html"):
-        report = show(thrice.layout, url)
-        assert report.original is None
-        assert "the capture that holds the payload was not found" in report.as_text()
+    report = show(thrice.layout, COPY)
+    assert report.original is None
+    assert "the capture that holds the payload was not found" in report.as_text()
+
+
+def test_a_page_that_was_found_unchanged_says_when(thrice):
+    extracted(thrice)
+    report = show(thrice.layout, URL)
+    assert [capture.timestamp for _, capture in report.captures] == ["20260102000001"]
+    (check,) = report.checks
+    assert check.timestamp == "20260104000001" and check.warc == thrice.sealed[6]
+    assert "checked, unchanged  20260104000001\n" in report.as_text()
+    assert "the words of the first capture" in report.clean_text()
+    told = report.as_json()
+    assert [each["timestamp"] for each in told["checks"]] == ["20260104000001"]
+    assert len(told["captures"]) == 1
+    assert show(thrice.layout, COPY).checks == [], "only of the URL that was asked for"
+
+
+def test_a_check_counts_for_the_capture_before_it(thrice):
+    later = thrice.begin()
+    changed = later.add(URL, b"<p>other words", ["Content-Type: text/html", 'ETag: "2"'])
+    later.seal()
+    for _ in range(7):
+        again = thrice.begin()
+        again.add(URL, status="304 Not Modified", repeats=("server-not-modified", changed))
+        again.seal()
+    first = show(thrice.layout, f"{URL}@20260102").as_text()
+    assert first.count("checked, unchanged") == 1 and "20260104000001" in first
+    second = show(thrice.layout, f"{URL}@20260105").as_text()
+    assert second.count("checked, unchanged") == 6 and "20260104000001" not in second
+    assert "checked, unchanged  2 times before these:\n" in second
+    assert "checked, unchanged  20260112000001\n" in second
+
+
+def test_a_check_is_told_where_the_capture_before_it_is_gone(thrice):
+    first = next(path for path in thrice.sealed if path.endswith(".cdxj"))
+    (thrice.layout.root / first).unlink()
+    report = show(thrice.layout, URL)
+    assert report.exit_code == 3
+    assert "20260104000001  checked, unchanged: " in report.as_text()
+
+
+def test_where_an_index_cannot_be_read_no_capture_is_taken_for_a_check(thrice):
+    for path in thrice.sealed:
+        if path.endswith(".cdxj"):
+            (thrice.layout.root / path).unlink()
+    assert show(thrice.layout, COPY).checks == []
 
 
 def test_a_revisit_in_a_damaged_file_is_still_shown(thrice):
     """The payload digest in the index finds the original where it is of the same URL."""
     second = [path for path in thrice.sealed if path.endswith(".warc.gz")][1]
     (thrice.layout.root / second).write_bytes(b"")
-    report = show(thrice.layout, "http://example.org/copy.html")
+    report = show(thrice.layout, COPY)
     assert report.chosen is not None and report.original is None

@@ -604,6 +604,19 @@ def test_an_index_that_does_not_describe_its_file_is_noticed_even_when_sealed(
     assert report.exit_code == (0 if code == "W432" else 4)
 
 
+def test_an_index_that_lists_answers_304_is_of_another_version(layout):
+    path = f"warc/c/{NAME}.cdxj"
+
+    def with_304(data):
+        line = data.splitlines(keepends=True)[0].replace(b'"200"', b'"304"')
+        return b"".join(sorted([*data.splitlines(keepends=True), line]))
+
+    damage(layout, path, with_304)
+    reseal(layout, path)
+    report = verify(layout, "records", None)
+    assert (codes(report), report.exit_code) == ([("W432", path)], 0)
+
+
 def test_a_record_changed_before_sealing_is_noticed_at_level_records(layout):
     data = (
         (layout.root / WARC)

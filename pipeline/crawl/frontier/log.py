@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.crawl.frontier.database import Database, connect, transaction
+from pipeline.crawl.frontier.database import Database, connect
 from pipeline.crawl.frontier.entry import key_of
-from pipeline.crawl.frontier.runs import Run
+from pipeline.crawl.frontier.runs import Run, reserve_warc
 from pipeline.model.names import LOG_WRITER
 from pipeline.model.target import Kind
 
@@ -82,20 +82,7 @@ class Log:
             stamp: the moment in UTC, YYYYMMDDhhmmss.
 
         """
-        with transaction(self._db):
-            ((serial,),) = _all(
-                self._db,
-                "SELECT ifnull(max(serial), -1) + 1 FROM warc WHERE run_id = ?",
-                self._run.id,
-            )
-            name = f"{self._run.collection}-{stamp}-{serial:05d}-{LOG_WRITER}"
-            ((number,),) = _all(
-                self._db,
-                "INSERT INTO warc(run_id, serial, name, state) VALUES (?, ?, ?, 'open')"
-                " RETURNING id",
-                *(self._run.id, serial, name),
-            )
-        return number, name
+        return reserve_warc(self._db, self._run.id, self._run.collection, stamp, LOG_WRITER)
 
     def commit(self, number: int, opening: int, size: int) -> None:
         """Call the file closed, to be sealed: all its bytes are on the disk.

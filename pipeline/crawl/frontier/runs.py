@@ -1,20 +1,20 @@
 """What is still to be fetched: one SQLite database, shared by all worker processes of an archive.
 
 The supervisor of a crawl uses `Frontier`: it starts runs, registers workers, gives back what a dead
-worker held, counts, and settles what a limit leaves over. The workers' own transaction is in
-`frontier/share.py`. Nothing here is part of the archive: sealed WARC files are the truth. Times are
-Unix seconds.
+worker held, and settles what a limit leaves over. The workers' own transaction is in
+`frontier/share.py`, what a run has done is told by `frontier/account.py`. Nothing here is part of
+the archive: sealed WARC files are the truth. Times are Unix seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.crawl.frontier.database import connect, read_only, transaction
+from pipeline.crawl.frontier.database import Database, connect, transaction
 from pipeline.crawl.frontier.settlement import cut, settle_set_aside
 from pipeline.errors import StorageError
 
@@ -52,38 +52,29 @@ class WarcFile:
     committed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How far a run has come."""
+def reserve_warc(
+    database: Database, run_id: int, collection: str, stamp: str, writer: str
+) -> tuple[int, str]:
+    """Reserve the next WARC file of a run: its number and its NAME (FORMAT.md §1).
 
-    discovered: int
-    captured: int
-    revisit: int
-    refused: int
-    failed: int
-    received: int
-
-    @property
-    def waiting(self) -> int:
-        """URLs that were discovered and not yet settled."""
-        return self.discovered - self.captured - self.revisit - self.refused - self.failed
-
-
-def peek(path: Path) -> list[tuple[Run, Counts]]:
-    """Give the unfinished runs and their counts, without writing to the database or creating it.
-
-    Raises:
-        StorageError: the database is damaged.
+    Args:
+        database: the frontier.
+        run_id: the run's number.
+        collection: whose run it is.
+        stamp: the moment in UTC, YYYYMMDDhhmmss.
+        writer: who will write it.
 
     """
-    if not path.exists():
-        return []
-    with read_only(path) as database:
-        rows = database.execute(
-            "SELECT id, collection, name, started_at, discovered, captured, revisit, refused,"
-            " failed, received FROM run WHERE finished_at IS NULL ORDER BY id"
-        ).fetchall()
-    return [(Run(*row[:4]), _counts(row[4:])) for row in rows]
+    with transaction(database):
+        (serial,) = database.execute(
+            "SELECT ifnull(max(serial), -1) + 1 FROM warc WHERE run_id = ?", (run_id,)
+        ).fetchone()
+        name = f"{collection}-{stamp}-{serial:05d}-{writer}"
+        (number,) = database.execute(
+            "INSERT INTO warc(run_id, serial, name, state) VALUES (?, ?, ?, 'open') RETURNING id",
+            (run_id, serial, name),
+        ).fetchone()
+    return number, name
 
 
 class Frontier:
@@ -209,38 +200,6 @@ class Frontier:
         ).fetchone()
         return row is None
 
-    def counts(self, run: Run) -> Counts:
-        """Count what a run has discovered and settled."""
-        row = self._db.execute(
-            "SELECT discovered, captured, revisit, refused, failed, received FROM run WHERE id = ?",
-            (run.id,),
-        ).fetchone()
-        return _counts(row)
-
-    def active_hosts(self, run: Run) -> int:
-        """Count the hosts that have something to do."""
-        row = self._db.execute(
-            "SELECT count(*) FROM host WHERE run_id = ? AND idle = 0", (run.id,)
-        ).fetchone()
-        return int(row[0])
-
-    def tally(self, run: Run, column: Literal["status", "reason"], kind: str) -> dict[str, int]:
-        """Count a run's outcomes of one kind by HTTP status or by reason."""
-        rows = self._db.execute(
-            f"SELECT {column}, count(*) FROM outcome WHERE run_id = ? AND kind = ?"
-            f" AND {column} IS NOT NULL GROUP BY {column}",
-            (run.id, kind),
-        ).fetchall()
-        return {str(value): count for value, count in rows}
-
-    def failures(self, run: Run, limit: int) -> list[tuple[str, str]]:
-        """Give the first URLs that failed, each with its reason."""
-        return self._db.execute(
-            "SELECT url.url, outcome.reason FROM outcome JOIN url ON url.id = outcome.url_id"
-            " WHERE outcome.run_id = ? AND kind = 'failed' ORDER BY outcome.id LIMIT ?",
-            (run.id, limit),
-        ).fetchall()
-
     def warcs(self, *states: WarcState) -> list[WarcFile]:
         """Give the WARC files in one of the states, oldest first."""
         marks = ",".join("?" * len(states))
@@ -259,15 +218,3 @@ class Frontier:
     def forget(self, warc: WarcFile) -> None:
         """Drop a WARC file that holds no capture."""
         self._db.execute("DELETE FROM warc WHERE id = ?", (warc.id,))
-
-    def sealed_names(self, run: Run) -> list[str]:
-        """Name the sealed WARC files of a run."""
-        rows = self._db.execute(
-            "SELECT name FROM warc WHERE run_id = ? AND state = 'sealed' ORDER BY name", (run.id,)
-        ).fetchall()
-        return [name for (name,) in rows]
-
-
-def _counts(row: Sequence[int]) -> Counts:
-    names = ("discovered", "captured", "revisit", "refused", "failed", "received")
-    return Counts(**dict(zip(names, row, strict=True)))

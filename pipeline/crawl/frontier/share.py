@@ -18,6 +18,7 @@ from typing import Final
 from pipeline.crawl.frontier.database import connect, transaction
 from pipeline.crawl.frontier.entry import Entry
 from pipeline.crawl.frontier.leasing import LEASE_S, MOST_HOSTS, HostLease, Leases, Resting, Wish
+from pipeline.crawl.frontier.runs import reserve_warc
 from pipeline.crawl.frontier.settlement import set_aside, settle, settle_set_aside
 from pipeline.model.policy import RunLimits
 from pipeline.model.target import Declined, Discovery, Outcome, Retry, RobotsAnswer, Target
@@ -114,17 +115,7 @@ class Share:
     def reserve_warc(self, run: str, stamp: str) -> tuple[int, str]:
         """Reserve the next file name of this run for this worker: its number and NAME."""
         collection = run.rpartition("-")[0]
-        with transaction(self._db):
-            serial = self._db.execute(
-                "SELECT ifnull(max(serial), -1) + 1 FROM warc WHERE run_id = ?", (self._run,)
-            ).fetchone()[0]
-            name = f"{collection}-{stamp}-{serial:05d}-w{self._worker}"
-            number = self._db.execute(
-                "INSERT INTO warc(run_id, serial, name, state) VALUES (?, ?, ?, 'open')"
-                " RETURNING id",
-                (self._run, serial, name),
-            ).fetchone()[0]
-        return number, name
+        return reserve_warc(self._db, self._run, collection, stamp, f"w{self._worker}")
 
     def opened_warc(self, number: int, opening: int) -> None:
         """Commit the records that begin a WARC file; they are on the disk."""
