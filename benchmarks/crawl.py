@@ -7,7 +7,7 @@ several repetitions, run in turns so that a busy machine is unfair to all alike.
 Scrapy and its WARC exporter (scrapy_warc.py) are no part of this project: they are installed on
 demand into an environment of their own under build/; where that fails, the column says so.
 
-Usage: python benchmarks/crawl.py [TURNS]
+Usage: python benchmarks/crawl.py [TURNS]     with NO_SCRAPY=1 in the environment: wget alone
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def main() -> None:
     if lacking or len(languages) < MANY_HOSTS - 2:
         sys.exit(f"The test bed is not complete: {lacking or 'fewer handbooks than expected'}")
     peers: dict[str, Crawl] = {"holdfast": _holdfast, "wget": _wget}
-    if _has_scrapy():
+    if not os.environ.get("NO_SCRAPY") and _has_scrapy():
         peers["scrapy"] = _scrapy
     print(f"{_version('wget')}, Scrapy 2.19, medians of {turns} turns\n")
     for title, trees in (("one host", one), (f"{len(many)} hosts", many)):

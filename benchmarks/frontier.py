@@ -24,6 +24,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from pipeline.crawl.frontier.account import Account
 from pipeline.crawl.frontier.runs import Frontier
 from pipeline.crawl.frontier.schedule import Schedule
 from pipeline.crawl.frontier.seen import Seen
@@ -148,7 +149,8 @@ def start(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     with closing(Frontier(path)) as frontier:
         run = frontier.unfinished("bench")
         assert run is not None and not frontier.exhausted(run)
-        waiting = frontier.counts(run).waiting
+        with closing(Account(path)) as account:
+            waiting = account.counts(run).waiting
         frontier.register(range(options.workers), time.time())
     with closing(Share(path, run.id, 0, origin, robots_url)) as share:
         grant = share.beat(Batch(), (0, 0), (), Wish({}, {}, {}), time.time())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.archive.block import SOUND, Judgement, LargeBlock, judge
-from pipeline.archive.index import capture_line, parse_capture
+from pipeline.archive.index import capture_line, is_listed, parse_capture
 from pipeline.archive.reader import Damage, Fields, Record, Walk, bare_uri
 from pipeline.model.finding import Finding
 from pipeline.model.http import Head
@@ -178,7 +178,8 @@ class _Inspector:
         # an index is sorted by time: what has none cannot be found in it
         if uri and kind in ("response", "revisit") and _DATE.fullmatch(date):
             capture = self._capture(record, kind, uri, date, judged.head)
-            self._index.append(capture_line(capture))
+            if is_listed(capture):
+                self._index.append(capture_line(capture))
 
     def result(self, walk: Walk) -> Inspection:
         # where a record is damaged, a reference to it is no second fault

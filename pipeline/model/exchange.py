@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Literal
+
+import msgspec
 
 from pipeline.model.http import Head
 
@@ -35,8 +36,7 @@ up, what came is no HTTP, whatever else a foreign adapter may report, and the pr
 _PIECE = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """How the connection was protected.
 
     Attributes:
@@ -94,8 +94,7 @@ class Block:
             yield piece
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One request and the bytes that came back for it.
 
     Attributes:
@@ -130,15 +129,13 @@ class Exchange:
     withheld: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True):
     """A response came: any status, whole or truncated."""
 
     exchange: Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """No response came.
 
     Attributes:

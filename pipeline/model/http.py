@@ -166,13 +166,19 @@ def framing(head: Head) -> Framing:
     """
     if head.status in (204, 304) or 100 <= head.status < 200:
         return _NO_BODY
-    codings = head.tokens(b"transfer-encoding")
-    if codings:
+    is_coded, lengths = False, []
+    # one look for both: this is asked several times for each record of an archive
+    for name, value in head.fields:
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
+            lengths.append(value)
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            is_coded = True
+    if is_coded and (codings := head.tokens(b"transfer-encoding")):
         return _CHUNKED if codings[-1] == b"chunked" else _UNTIL_CLOSE
-    lengths = head.all(b"content-length")
     # nearly every length is stated once and is no list
     if len(lengths) != 1 or not lengths[0].isdigit():
-        lengths = tuple(set(head.tokens(b"content-length")))
+        lengths = list(set(head.tokens(b"content-length")))
     if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > _LENGTH_DIGITS:
         return _UNTIL_CLOSE
     return Framing("length", int(lengths[0]))

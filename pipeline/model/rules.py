@@ -73,7 +73,7 @@ MEANING: Final[dict[str, str]] = {
     "W413": "manifest is behind the ledger by its last event",
     "W421": "last ledger line was cut short by power loss",
     "W422": "ledger does not begin with the creation of the archive",
-    "W432": "cdxj has keys that this version makes otherwise",
+    "W432": "cdxj is as another version of Holdfast made it",
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Kind = Literal["captured", "revisit", "refused", "failed"]
 
@@ -28,8 +29,7 @@ def longer(hops: str, hop: str) -> str:
     return f"{int(before or 0) + len(shown) - _MOST_HOPS}+{shown[-_MOST_HOPS:]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One URL to be fetched.
 
     Attributes:
@@ -49,8 +49,7 @@ class Target:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discovery:
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     """A URL in scope, seen on the page of the target `via`; `hops` is its own way from the seed."""
 
     url: str
@@ -58,8 +57,7 @@ class Discovery:
     hops: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declined:
+class Declined(msgspec.Struct, frozen=True, kw_only=True):
     """A URL that was met and not taken up: out of scope, a trap, or no URL to be asked for.
 
     Attributes:
@@ -78,8 +76,7 @@ class Declined:
     rule: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a target, and where the WARC tells it.
 
     Attributes:
@@ -106,16 +103,14 @@ class Outcome:
     duration_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """A target that failed and is to be tried again, not before a moment (Unix time)."""
 
     target: Target
     not_before: float
 
 
-@dataclass(frozen=True, slots=True)
-class RobotsAnswer:
+class RobotsAnswer(msgspec.Struct, frozen=True):
     """What a host said when it was asked for its robots.txt: kept for the host's next lease."""
 
     host_id: int

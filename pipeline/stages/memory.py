@@ -7,8 +7,13 @@ the other.
 
 from __future__ import annotations
 
-from pipeline.crawl.frontier.catalogue import Catalogue, Entry, Known
+from typing import Final
+
+from pipeline.crawl.frontier.catalogue import Catalogue, Entry, Known, payload_key
 from pipeline.model.records import Original
+
+_MOST_KEYS: Final = 200_000
+"""Payloads of a first run that are kept in mind, about 14 MB; then the catalogue is asked."""
 
 
 class Memory:
@@ -22,6 +27,9 @@ class Memory:
         self._enabled = enabled
         # in a first run no URL has an earlier capture, and asking costs
         self._is_recrawl = enabled and not catalogue.is_empty()
+        # most payloads of a first run are new: a set says so at a hundredth of a look-up's cost
+        self._keys: set[int] | None = set() if enabled and not self._is_recrawl else None
+        self._read: dict[str, int] = {}
         self._fresh: dict[str, Original] = {}
         self._entries: list[Entry] = []
 
@@ -31,6 +39,8 @@ class Memory:
 
     def original(self, payload_digest: str, *, chunked: bool) -> Original | None:
         """Give the record that holds a payload, if there is one.
+
+        In a first run what other workers have entered is met after this worker's next commit.
 
         Args:
             payload_digest: of the payload.
@@ -43,6 +53,9 @@ class Memory:
         fresh = self._fresh.get(payload_digest)
         if fresh is not None and (chunked or not fresh.chunked):
             return fresh
+        keys = self._keys
+        if keys is not None and payload_key(payload_digest) not in keys:
+            return None
         return self._catalogue.original(payload_digest, chunked=chunked)
 
     def note(self, entry: Entry) -> None:
@@ -60,8 +73,17 @@ class Memory:
         """Enter in the catalogue what was committed."""
         if entries:
             self._catalogue.enter(entries)
+            self._learn()
+            # only now: until here each of them was known as fresh
             for entry in entries:
                 self._fresh.pop(entry.payload_digest, None)
+
+    def _learn(self) -> None:
+        """Take in what this worker and the others have entered since the last time."""
+        if self._keys is not None:
+            self._keys.update(self._catalogue.keys_since(self._read))
+            if len(self._keys) > _MOST_KEYS:
+                self._keys = None
 
     def close(self) -> None:
         """Let go of the catalogue."""

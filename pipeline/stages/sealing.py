@@ -53,14 +53,18 @@ def enter(
     detail: Mapping[str, Any],
     now: datetime,
     outcome: Literal["success", "incomplete"] = "success",
+    digested: Sequence[SealedFile] = (),
 ) -> None:
     """Make finished files part of the archive: one ledger event, then the manifest.
+
+    `files` are read for their digests. What was read a moment ago is given as `digested`, and
+    stands first in the event.
 
     Raises:
         StorageError: the disk refused; `recover` will finish or undo what was begun.
 
     """
-    objects = tuple(_sealed_file(layout, path) for path in files)
+    objects = (*digested, *(_sealed_file(layout, path) for path in files))
     event = Event(
         identifier=uuid.uuid4().urn,
         type=event_type,
@@ -143,24 +147,42 @@ def _seal_warc(layout: Layout, warc: WarcFile, now: datetime) -> None:
     name = Name(warc.collection, warc.name)
     final, members, index = (layout.root / p for p in (name.warc, name.members, name.cdxj))
     path = _open_path(layout, warc)
+    inspected = None
     if not final.exists():
         cut_back(path, warc.committed)
-        inspection = inspect(path, name.warc)
-        # what we write ourselves must not even deserve a warning
-        if inspection.findings:
-            first = inspection.findings[0]
-            raise IntegrityError(
-                f"{path}: {first.code} at byte {first.offset}: {first.message}"
-                f" ({len(inspection.findings)} in all)"
-            )
-        durable.replace(members, b"".join(map(member_line, inspection.members)))
-        durable.replace(index, b"".join(inspection.index))
+        inspected = _inspected(path, name.warc, members, index)
         durable.rename(path, final)
     elif path.exists():
         raise IntegrityError(f"{path}: {final.name} exists already. Was the clock set back?")
     if not is_sealed(layout, final):
-        detail = {"run_id": warc.run, "collection": warc.collection}
-        enter(layout, [final, members, index], event_type="capture", detail=detail, now=now)
+        enter(
+            layout,
+            [members, index] if inspected else [final, members, index],
+            event_type="capture",
+            detail={"run_id": warc.run, "collection": warc.collection},
+            now=now,
+            digested=[inspected] if inspected else (),
+        )
+
+
+def _inspected(path: Path, name: str, members: Path, index: Path) -> SealedFile:
+    """Hold a WARC file to the rules and write its sidecars; give it as it was inspected.
+
+    Raises:
+        IntegrityError: it is not sound.
+
+    """
+    inspection = inspect(path, name)
+    # what we write ourselves must not even deserve a warning
+    if inspection.findings:
+        first = inspection.findings[0]
+        raise IntegrityError(
+            f"{path}: {first.code} at byte {first.offset}: {first.message}"
+            f" ({len(inspection.findings)} in all)"
+        )
+    durable.replace(members, b"".join(map(member_line, inspection.members)))
+    durable.replace(index, b"".join(inspection.index))
+    return SealedFile(path=name, sha256=inspection.sha256, size=inspection.size)
 
 
 def _open_path(layout: Layout, warc: WarcFile) -> Path:

@@ -61,9 +61,11 @@ class Writer:
         }
         return self.row("outcome", run_id=1, url_id=url, kind=kind, **{**told, **values})
 
-    def decline(self, url: str, via: int, words: str = "exclude: x") -> None:
+    def decline(
+        self, url: str, via: int, words: str = "exclude: x", reason: str = "exclude"
+    ) -> None:
         known = self.db.execute("SELECT id FROM rule WHERE words = ?", (words,)).fetchone()
-        rule = known[0] if known else self.row("rule", run_id=1, reason="exclude", words=words)
+        rule = known[0] if known else self.row("rule", run_id=1, reason=reason, words=words)
         self.db.execute("UPDATE rule SET declined = declined + 1 WHERE id = ?", (rule,))
         key = key_of(1, "declined " + url)
         self.row("declined", run_id=1, key=key, url=url, via=via, hops="L", rule_id=rule)
@@ -172,6 +174,19 @@ def test_hosts_are_ordered_by_what_is_asked_for(frontier: Writer, account: Accou
     assert names(account.set_aside(RUN, 9)) == ["aside"]
     counts = account.host_counts(RUN)
     assert (counts.met, counts.active, counts.set_aside) == (3, 2, 1)
+
+
+def test_the_log_tells_of_a_page_that_was_not_searched_to_its_end(frontier: Writer) -> None:
+    host = frontier.host("http://a.example:80")
+    page = frontier.url("http://a.example/long", host)
+    frontier.outcome(page)
+    frontier.decline("http://a.example/long", page, reason="limit")
+    with closing(Log(frontier.path, RUN)) as log:
+        told = [(line.outcome, line.url, line.reason) for line in log.lines()]
+    assert told == [
+        ("captured", "http://a.example/long", ""),
+        ("declined", "http://a.example/long", "limit"),
+    ]
 
 
 def test_the_log_tells_every_url_once(frontier: Writer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.crawl.frontier import catalogue as module
-from pipeline.crawl.frontier.catalogue import NO_PAYLOAD, Catalogue, Entry, remove
+from pipeline.crawl.frontier.catalogue import NO_PAYLOAD, Catalogue, Entry, payload_key, remove
 from pipeline.errors import ConfigError, StorageError
 from pipeline.model.records import Original
 
@@ -287,3 +287,16 @@ def test_a_file_of_another_version_is_refused(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "_VERSION", 99)
     with pytest.raises(ConfigError, match="another version"):
         Catalogue(path, "c")
+
+
+def test_what_any_worker_enters_is_read_once(catalogue: Catalogue, path: Path) -> None:
+    other, ends = Catalogue(path, "c"), dict[str, int]()
+    catalogue.enter([response(payload="one"), response(payload="two", offset=200)])
+    other.enter([response(payload="three", warc=LATER)])
+    assert sorted(catalogue.keys_since(ends)) == sorted(
+        payload_key(digest(text)) for text in ("one", "two", "three")
+    )
+    assert catalogue.keys_since(ends) == []
+    other.enter([response(payload="four", warc=LATER, offset=300)])
+    assert catalogue.keys_since(ends) == [payload_key(digest("four"))]
+    other.close()

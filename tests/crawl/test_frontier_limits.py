@@ -185,6 +185,20 @@ def test_new_rules_take_up_what_was_declined_before(archive: Archive) -> None:
     assert not archive.frontier.exhausted(archive.run)
 
 
+@pytest.mark.parametrize("reason", ["url", "limit", "trap-content"])
+def test_new_rules_leave_alone_what_no_rule_of_the_collection_declined(
+    archive: Archive, reason: str
+) -> None:
+    """What is no URL cannot be judged by its place, and the rest of a long page has none."""
+    share = archive.share()
+    odd = Declined(url="http://[", via=None, hops="L", reason=reason, rule="x")
+    share.beat(Batch(declined=[odd, declined(1)]), (1, 0), (), NOTHING, NOW)
+    asked: list[str] = []
+    assert share.readmit(lambda url, _: bool(asked.append(url)), NOW) == 0
+    assert asked == ["http://x/1"]
+    assert archive.rows("SELECT declined FROM rule ORDER BY id") == [(1,), (1,)]
+
+
 # hosts that are given up
 
 

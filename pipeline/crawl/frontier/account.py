@@ -56,8 +56,8 @@ class HostState:
 
     Attributes:
         waiting: URLs of it that are not yet settled.
-        asked: requests that were made.
-        failed: requests that brought no response.
+        asked: attempts that were made.
+        failed: attempts that brought no response, or one that tells of trouble (429, 5xx).
         received: bytes received on the wire.
         average_ms: mean duration of an exchange.
         state: what it is doing, or what it waits for, in words.

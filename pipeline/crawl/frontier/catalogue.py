@@ -155,6 +155,29 @@ class Catalogue:
             ).fetchone()
         return _original(*row) if row else None
 
+    def keys_since(self, ends: dict[str, int]) -> list[int]:
+        """Give the `payload_key` of each response record that was entered lately.
+
+        Args:
+            ends: how far each WARC file was read by earlier calls, which is brought up to date.
+
+        """
+        keys: list[int] = []
+        for name, covered in self.warcs().items():
+            end = ends.get(name, 0)
+            if covered > end:
+                ends[name] = covered
+                keys += self._keys(name, end)
+        return keys
+
+    def _keys(self, name: str, offset: int) -> list[int]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT payload FROM response WHERE warc = ? AND offset >= ?",
+                (self._number(name), offset),
+            ).fetchall()
+        return [key for (key,) in rows]
+
     def enter(self, entries: Sequence[Entry]) -> None:
         """Enter captures whose records are committed; all of them or, if it fails, none.
 
@@ -285,6 +308,11 @@ def remove(path: Path) -> None:
 def _key(collection: str, url: str) -> int:
     digest = hashlib.blake2b(f"{collection} {url}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def payload_key(payload_digest: str) -> int:
+    """Give the first 64 bits of a digest `sha256:…`, by which response records are found."""
+    return _split(payload_digest)[0]
 
 
 def _split(payload_digest: str) -> tuple[int, bytes]:

@@ -20,6 +20,9 @@ _LOOK_UP = 500
 _CHUNK = 10_000  # rows of one transaction where there are many
 _MOST_HOSTS_KNOWN = 200_000
 
+# SQL: reasons that lie in a page, where no rule of the collection has a say; `url` is none at all
+_FOR_GOOD = "('url', 'limit', 'trap-content')"
+
 T = TypeVar("T")
 
 
@@ -171,11 +174,16 @@ class Entry:
                     self._note(fresh)
 
     def readmit(self, decide: Callable[[str, str], bool], now: float) -> int:
-        """Offer the URLs that were declined and that `decide` accepts now; give how many."""
+        """Offer the URLs that were declined and that `decide` accepts now; give how many.
+
+        What was declined for what its page is, and not for where it lies, stays so.
+        """
         accepted = last = 0
         while rows := self._db.execute(
-            "SELECT id, url, via, hops, rule_id FROM declined WHERE run_id = ? AND id > ?"
-            " ORDER BY id LIMIT ?",
+            "SELECT declined.id, url, via, hops, rule_id FROM declined"
+            " CROSS JOIN rule ON rule.id = rule_id"
+            " WHERE declined.run_id = ? AND declined.id > ?"
+            f" AND reason NOT IN {_FOR_GOOD} ORDER BY declined.id LIMIT ?",
             (self._run, last, _CHUNK),
         ).fetchall():
             last = rows[-1][0]

@@ -23,6 +23,8 @@ Canonical = Callable[[str], str]
 _CHUNK = 2000
 _LOOK_UP = 500
 
+_LIMIT = "limit"  # its line has the URL of a page, and stands for links of it that are not known
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
@@ -103,7 +105,8 @@ def log_lines(database: Database, run: Run, canonical: Canonical = str) -> Itera
     """Give every URL of a run: what was settled in that order, what waits, what was declined.
 
     A URL that one page could not bring in and another did is told once, as admitted: `canonical`
-    gives the spelling by which the run tells URLs apart.
+    gives the spelling by which the run tells URLs apart. A page that was not searched to its end is
+    told twice, the second time for what was left.
     """
     yield from _settled(database, run)
     yield from _waiting(database, run)
@@ -169,7 +172,7 @@ def _declined(database: Database, run: Run, canonical: Canonical) -> Iterator[Lo
         last = rows[-1][0]
         admitted = _admitted(database, run, canonical, [row[1] for row in rows])
         for _, url, via, hops, reason, words in rows:
-            if url not in admitted:
+            if url not in admitted or reason == _LIMIT:
                 yield LogLine(
                     url=url, via=via, hops=hops, outcome="declined", reason=reason, rule=words
                 )

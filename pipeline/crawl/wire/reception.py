@@ -121,7 +121,8 @@ class Reception:
 
     def _receive(self, connection: Connection, silence_s: float, *, to_the_end: bool) -> Ending:
         sock, stream = connection.sock, self.stream
-        timeout_s = -1.0
+        # a connection that is used again has it mostly, and setting it is a call of the system
+        timeout_s = sock.gettimeout()
         while True:
             left_s = self._give_up_at - self._monotonic()
             if left_s <= 0:
