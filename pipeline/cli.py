@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+_ENDED = "ended at once; what was committed is kept: run it again to go on"
 _STOPPING = b"Stopping: finishing what is in flight. Press Ctrl-C again to end at once.\n"
 
 
@@ -114,9 +115,16 @@ class _InOrder(click.Group):
         try:
             return super().invoke(context)
         except HoldfastError as error:
-            if isinstance(context.obj, Session) and context.obj.as_json:
-                click.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}))
+            _tell_scripts(context, str(error), error.exit_code)
             raise
+        except KeyboardInterrupt:
+            _tell_scripts(context, _ENDED, INTERRUPTED)
+            raise
+
+
+def _tell_scripts(context: click.Context, error: str, exit_code: int) -> None:
+    if isinstance(context.obj, Session) and context.obj.as_json:
+        click.echo(json.dumps({"error": error, "exit_code": exit_code}))
 
 
 class _Seconds(click.FloatRange):
@@ -374,6 +382,7 @@ def main() -> NoReturn:
         say(f"holdfast: {where}: {error.strerror or error}; see to it, then try again")
         sys.exit(StorageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        say(f"holdfast: {_ENDED}")
         sys.exit(INTERRUPTED)
 
 

@@ -43,7 +43,7 @@ RESERVED = {
     "ssl": r"crawl\.wire\.(connection|dial|reception|tls)",
     "select": r"crawl\.wire\.connection",
     "urllib3": r"crawl\.wire\.fetch",
-    "requests": r"crawl\.wire\.\w+|stages\.visit",
+    "requests": r"crawl\.wire\.\w+|stages\.visitor",
     "http": r"stages\.demo_server",
     "socketserver": r"stages\.demo_server",
     "urllib.request": "",

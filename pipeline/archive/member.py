@@ -42,6 +42,7 @@ class Members:
 
     Attributes:
         size: bytes of all members together.
+        starts: where each member begins among them.
 
     """
 
@@ -49,10 +50,12 @@ class Members:
         self, records: Sequence[Record], codec: Codec, level: int, spool_folder: Path | None = None
     ) -> None:
         self.size = 0
+        self.starts: list[int] = []
         self._parts: list[bytes] = []
         self._spool: IO[bytes] | None = None
         self._folder = spool_folder
         for record in records:
+            self.starts.append(self.size)
             self._encode(record, codec, level)
 
     def pieces(self) -> Iterator[bytes]:

@@ -36,6 +36,9 @@ Delay = Annotated[
 Timeout = Annotated[
     float, Meta(gt=0, le=_DAY_S, description="a number of seconds above 0 (at most a day)")
 ]
+Duration = Annotated[
+    float, Meta(gt=0, le=10 * 366 * _DAY_S, description="a number of seconds above 0")
+]
 _TEBIBYTE = 1 << 40
 Size = Annotated[
     int, Meta(ge=1, le=_TEBIBYTE, description="a whole number of bytes, 1 or more (at most 1 TiB)")
@@ -188,7 +191,7 @@ class RunLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     max_captures: Count | None = None
     max_bytes: Size | None = None
-    max_time_s: Timeout | None = None
+    max_time_s: Duration | None = None
 
 
 class WarcPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -142,10 +142,10 @@ class _Supervisor:
 
     def _start(self, frontier: Frontier) -> Run:
         collection = self._rules.collection
-        run = frontier.unfinished(collection.name) or frontier.start(
-            collection.name, self._new_name(), time.time()
-        )
-        self._plant(run)
+        resumed = frontier.unfinished(collection.name)
+        run = resumed or frontier.start(collection.name, self._new_name(), time.time())
+        # the rules may have been changed during the pause
+        self._plant(run, anew=resumed is not None)
         frontier.register(range(self._workers()), time.time())
         if self._rules.policy.revisits:
             sealed = manifest.read(self._layout.manifest)
@@ -238,6 +238,7 @@ class _Supervisor:
                 killed = crew.wait(_LOOK_S)
                 for number in killed:
                     frontier.reap(number, time.time(), self._rules.policy.delay_s)
+                    self._tell(f"Worker {number} was killed; another takes its place.")
                 self._is_full = self._free() < self._rules.policy.min_free_bytes
                 if interrupted() or self._is_full:
                     crew.stop()
@@ -258,6 +259,8 @@ class _Supervisor:
         """Go by new rules from now on: new seeds, and what was declined before."""
         try:
             rules = self._watch.changed()
+            if rules is not None:
+                _demand_contact(rules)
         except ConfigError as error:
             self._tell(f"{error}\nThe crawl goes on by the rules it had.")
             return

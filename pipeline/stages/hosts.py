@@ -11,7 +11,7 @@ from pipeline.crawl.rules.robots import Robots
 
 @dataclass(slots=True)
 class Host:
-    """One leased host: changed by the thread that asks it, one answer at a time.
+    """One leased host, changed by the threads that ask it.
 
     Attributes:
         robots: None until its robots.txt is known.

@@ -19,7 +19,7 @@ _MOST_KEYS: Final = 200_000
 class Memory:
     """Earlier captures of one collection.
 
-    Threads may ask side by side; `note`, `commit` and `take` are called under the worker's lock.
+    Threads may ask side by side; `note` and `take` are called under the worker's lock.
     """
 
     def __init__(self, catalogue: Catalogue, *, enabled: bool) -> None:

@@ -75,9 +75,9 @@ class Recorder:
         self,
         compose: Callable[[Composer], Sequence[Record]],
         lock: threading.Lock,
-        then: Callable[[int, int], None],
+        then: Callable[[int, Members], None],
     ) -> None:
-        """Append the records that `compose` makes, then call `then` with their offset and length.
+        """Append the records that `compose` makes, then call `then` with their offset and them.
 
         Compression happens outside `lock`; appending and `then` are one step under it.
         """
@@ -86,8 +86,7 @@ class Recorder:
             members = self._encode(compose(composer))
             with lock:
                 if composer is self.composer:
-                    size = members.size
-                    then(self.warc.append(members), size)
+                    then(self.warc.append(members), members)
                     return
             # the file was changed meanwhile, and records must name the warcinfo of their own file
             members.close()

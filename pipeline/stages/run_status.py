@@ -23,7 +23,7 @@ class RunStatus:
     """One unfinished run at one moment.
 
     Attributes:
-        recent: captures and bytes of the last whole minutes.
+        recent: captures and bytes of the last minutes, and how many seconds these are.
         active_s: seconds of crawling so far.
         ended_by: the limit that was reached, if one was.
 
@@ -35,7 +35,7 @@ class RunStatus:
     listed_hosts: Sequence[HostState]
     tally: Tally
     declined_by: dict[str, int]
-    recent: tuple[int, int]
+    recent: tuple[int, int, int]
     active_s: int
     ended_by: str
 
@@ -54,7 +54,7 @@ class RunStatus:
             "refusals": self.tally.refusals,
             "declined_by": self.declined_by,
             "recent": {
-                "minutes": _RECENT_MIN,
+                "seconds": self.recent[2],
                 "captures": self.recent[0],
                 "bytes": self.recent[1],
             },
@@ -71,10 +71,11 @@ class RunStatus:
 
     def lines(self) -> list[str]:
         """Give the rest, for people."""
-        captures, got = self.recent
+        captures, got, seconds = self.recent
+        minutes = max(seconds, 1) / 60
         lines = [
-            f"  last {_RECENT_MIN} min: {captures / _RECENT_MIN:,.1f} captures a minute,"
-            f" {size(got // _RECENT_MIN)} a minute; {self.hosts.active:,} of {self.hosts.met:,}"
+            f"  lately: {captures / minutes:,.1f} captures a minute,"
+            f" {size(round(got / minutes))} a minute; {self.hosts.active:,} of {self.hosts.met:,}"
             f" hosts have something to do, {self.hosts.set_aside:,} are set aside"
         ]
         for title, counts in (
@@ -107,8 +108,10 @@ def run_status(account: Account, run: Run, now: float) -> RunStatus:
     recent = [
         (captures, got)
         for minute, captures, got in account.minutes(run)
-        if this_minute - _RECENT_MIN <= minute < this_minute
+        if this_minute - _RECENT_MIN <= minute
     ]
+    # the first of these minutes had begun before, unless the run began in it
+    since = max((this_minute - _RECENT_MIN) * 60, run.started_at)
     ended_by, active_s = account.ending(run)
     return RunStatus(
         run=run,
@@ -117,7 +120,7 @@ def run_status(account: Account, run: Run, now: float) -> RunStatus:
         listed_hosts=account.hosts(run, _KEPT_HOSTS, now),
         tally=account.tally(run),
         declined_by=account.declined_by_rule(run),
-        recent=(sum(c for c, _ in recent), sum(b for _, b in recent)),
+        recent=(sum(c for c, _ in recent), sum(b for _, b in recent), int(now - since)),
         active_s=active_s,
         ended_by=ended_by,
     )

@@ -5,6 +5,7 @@ Reads config.toml and the seed files; asks no server and changes nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 
 from pipeline.config import Config
+from pipeline.crawl.rules import secrets
+from pipeline.crawl.rules.addresses import Admission
 from pipeline.crawl.rules.decision import Decision
 from pipeline.crawl.rules.scope import Scope, ScopeTable
 from pipeline.crawl.rules.seeds import ENDINGS, Collection, load_collections, other_files
@@ -20,7 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.model.layout import Layout
 from pipeline.model.policy import LinkPolicy, RunLimits
 from pipeline.model.toml import shown
-from pipeline.model.url import Rejected, absolute
+from pipeline.model.url import Rejected, absolute, split
 
 _SHOWN_SEEDS = 10
 
@@ -56,10 +59,19 @@ class CollectionCheck:
         """Look at one collection, and ask its scope about a normal URL."""
         is_seed = any(seed.url == url for seed in collection.seeds)
         hops = "" if is_seed else "L"
-        decide = collection.scope.decide
+        policy = collection.overrides.over(config.crawl)
+        admission = Admission.of((seed.url for seed in collection.seeds), policy.allow_addresses)
+
+        def decide(url: str, hops: str) -> Decision:
+            decision = collection.scope.decide(url, hops)
+            refusal = admission.refusal_of_host(split(url).host.strip("[]"))
+            if decision.accepted and refusal:
+                return Decision(False, f"address: {refusal}", "address")
+            return decision
+
         return cls(
             collection=collection,
-            delay_s=collection.overrides.over(config.crawl).delay_s,
+            delay_s=policy.delay_s,
             decision=decide(url, hops) if url else None,
             by_way={name: decide(url, hops + hop) for name, hop in _BY_WAY.items()} if url else {},
         )
@@ -183,13 +195,16 @@ def check(
     """Read the seed files of the named collections, or of all, and explain what they mean.
 
     Raises:
-        ConfigError: one line for each mistake in a seed file; or `url` is no URL.
+        ConfigError: one line for each mistake in a seed file or a file of secrets; or `url` is no
+            URL.
 
     """
     normal = absolute(url) if url is not None else None
     if isinstance(normal, Rejected):
         raise ConfigError(f"--url: expected an http or https URL, got {shown(url)}: {normal.value}")
     collections = load_collections(layout.seeds, names, year=datetime.now(UTC).year)
+    for collection in collections:
+        secrets.load(layout.root, collection.secrets, os.environ)
     return SeedsReport(
         collections=tuple(CollectionCheck.of(each, config, normal) for each in collections),
         url=normal,

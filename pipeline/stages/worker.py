@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
 
 from pipeline.archive.compose import Composer
-from pipeline.archive.member import Record
+from pipeline.archive.member import Members, Record
 from pipeline.crawl.frontier.catalogue import Catalogue, Known
 from pipeline.crawl.frontier.runs import Run
 from pipeline.crawl.frontier.schedule import Schedule
@@ -36,7 +36,8 @@ from pipeline.stages.memory import Memory
 from pipeline.stages.recall import payload_of
 from pipeline.stages.recording import Recorder
 from pipeline.stages.rules import Rules, RulesWatch
-from pipeline.stages.visit import MOST_LINK_BYTES, Visit, Visitor
+from pipeline.stages.visit import Visit
+from pipeline.stages.visitor import MOST_LINK_BYTES, Visitor
 
 BEAT_S = 1.0
 _HUNGRY_BEAT_S = 0.05
@@ -242,11 +243,8 @@ class Worker:
 
     def _visit_targets(self) -> None:
         try:
-            while (target := self._next()) is not None:
-                with self._lock:
-                    host, visitor = self._hosts.get(target.host_id), self._visitor
-                if host is None:  # the lease was lost
-                    continue
+            while (given := self._next()) is not None:
+                target, host, visitor = given
                 visit = visitor.visit(target, host, self._clock())
                 try:
                     self._keep(target, host, visit)
@@ -257,14 +255,17 @@ class Worker:
                 self._broken = error
                 self._due.notify()
 
-    def _next(self) -> Target | None:
-        """Give a target that may be asked for now, waiting for one; None when told to stop."""
+    def _next(self) -> tuple[Target, Host, Visitor] | None:
+        """Give a target that may be asked for now, waiting for one; None when told to stop.
+
+        With its host and who visits it, because a beat may change both as soon as the lock is free.
+        """
         with self._lock:
             while not (self._stopping or self._broken):
                 now = self._clock()
                 target = self._schedule.take(now)
                 if target is not None:
-                    return target
+                    return target, self._hosts[target.host_id], self._visitor
                 if self._schedule.hungry:
                     self._due.notify()
                 ready_at = self._schedule.next_at() or now
@@ -284,13 +285,14 @@ class Worker:
             records = visit.records(target, composer, date)
             return records
 
-        def then(offset: int, length: int) -> None:
-            entry = visit.entry(records, self._recorder.name, offset)
+        def then(offset: int, members: Members) -> None:
+            starts = [offset + start for start in members.starts]
+            entry = visit.entry(records, self._recorder.name, starts)
             if entry:
                 self._memory.note(entry)
             if robots:
                 host.robots = robots
-            self._note(target, host, visit, moment, offset, length)
+            self._note(target, host, visit, moment, offset, members.size)
 
         self._recorder.append(compose, self._lock, then)
 
@@ -300,7 +302,7 @@ class Worker:
         batch = self._batch
         policy = self._rules.policy
         if visit.kind is None:
-            pause = policy.retry_delay_s * 2**target.attempt
+            pause = min(policy.retry_delay_s * 2**target.attempt, policy.max_wait_s)
             batch.retries.append(Retry(target=target, not_before=moment + pause))
         else:
             batch.outcomes.append(

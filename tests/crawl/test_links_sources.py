@@ -415,3 +415,41 @@ def test_hostile_repetition_costs_no_more_than_its_size(piece: str, media_type: 
 )
 def test_hostile_patterns_cost_no_more_than_their_size(piece: str, media_type: str | None) -> None:
     read("<rss>" + piece * (200_000 // len(piece)), media_type)
+
+
+OLD = "http://example.org/"
+
+
+def test_sounds_and_layers_of_old_browsers_are_found() -> None:
+    html = (
+        b"<bgsound src=a.mid><layer src=b.html background=c.gif><ilayer src=d.html></ilayer>"
+        b"<fig src=e.gif><overlay src=f.gif></fig>"
+    )
+    found = outlinks(
+        html, "http://example.org/", [(b"content-type", b"text/html")], "", LinkPolicy()
+    )
+    assert [link.url.rpartition("/")[2] for link in found.found] == [
+        "a.mid", "b.html", "c.gif", "d.html", "e.gif", "f.gif"
+    ]  # fmt: skip
+
+
+def test_tags_that_never_end_are_read_in_linear_time() -> None:
+    # quadratic, this would take minutes
+    html = b"<p style='background: url(x.gif)'>" + b"<b" * 300_000
+    found = outlinks(
+        html, "http://example.org/", [(b"content-type", b"text/html")], "", LinkPolicy()
+    )
+    assert [link.url for link in found.found] == ["http://example.org/x.gif"]
+
+
+def test_every_object_stream_of_a_pdf_is_read() -> None:
+    streams = b"".join(
+        b"%d 0 obj <</Type/ObjStm/Filter/FlateDecode/Length 9>> stream\n%b\nendstream endobj\n"
+        % (number, zlib.compress(b"<</S/URI/URI(http://example.org/%d)>>" % number))
+        for number in range(400)
+    )
+    pdf = b"%PDF-1.7\n" + streams + b"%" + bytes(1_000_000)
+    found = outlinks(
+        pdf, "http://example.org/", [(b"content-type", b"application/pdf")], "", LinkPolicy()
+    )
+    assert len(found.found) == 400

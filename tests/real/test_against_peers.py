@@ -29,6 +29,7 @@ LIMIT_S = 60
 WGET_ONLY: dict[str, str] = {}
 CHROMIUM_ONLY = {
     r"/favicon\.ico": "a browser asks for it unbidden; the crawl does where a page links to it",
+    r"/_static/plus\.png": "doctools.js puts the name together from that of another image",
 }
 
 

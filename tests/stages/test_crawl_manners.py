@@ -105,6 +105,25 @@ def test_a_host_that_only_fails_is_set_aside_and_does_not_stall_the_rest(
     archive.assert_sound()
 
 
+def test_a_host_whose_pages_all_fail_is_asked_no_more_in_this_run(archive: Any, site: Any) -> None:
+    config = archive.root / "config.toml"
+    text = config.read_text().replace("retries = 1", "retries = 0\nhost_failures = 4")
+    config.write_text(text)
+    links = "".join(f'<a href="/{number}">x</a>' for number in range(40))
+    site.add("/", links)
+    for number in range(40):
+        site.add(f"/{number}", "overloaded", status=503)
+    archive.collection("c", f"{site.address}/\n")
+    told = archive.json("crawl", exit_code=3)
+    failures = told["runs"][0]["failures"]
+    assert failures["host-failing"] >= 30 and told["runs"][0]["hosts_set_aside"] == 1
+    assert told["waiting"] == 0 and len(site.log) < 12
+    # a later run asks again
+    for number in range(40):
+        site.add(f"/{number}", f"<p>{number}")
+    assert archive.json("crawl")["failed"] == 0
+
+
 def test_several_requests_in_flight_are_a_choice_of_the_seed_file(archive: Any, site: Any) -> None:
     site.link_chain(40, delay_s=0.05)
     archive.collection("c", f'seeds = ["{site.address}/"]\n[crawl]\nin_flight = 3\n')

@@ -204,12 +204,32 @@ def test_new_rules_hold_while_the_crawl_runs(archive: Any, site: Any) -> None:
     refused = [line for line in archive.log() if line["outcome"] == "refused"]
     assert f"{site.address}/p59.html" in {line["url"] for line in refused}
     # each file begins with the rules that hold for it
-    resources = [
-        block for f, block in archive.records() if "/c.toml" in f.get("WARC-Target-URI", "")
-    ]
-    assert any(b"exclude" not in block for block in resources)
-    assert any(b"exclude" in block for block in resources)
+    rules: dict[str, bytes] = {}
+    for fields, block in archive.records():
+        uri = fields.get("WARC-Target-URI", "")
+        if uri.endswith("/c.toml"):
+            rules[fields["WARC-Warcinfo-ID"]] = block
+        if uri.endswith("/extra"):
+            assert b"exclude" in rules[fields["WARC-Warcinfo-ID"]]
+        if uri.endswith("/p0.html"):
+            assert b"exclude" not in rules[fields["WARC-Warcinfo-ID"]]
     archive.assert_sound()
+
+
+def test_what_was_declined_is_taken_up_when_the_rules_let_it_in(archive: Any, site: Any) -> None:
+    site.link_chain(60)
+    seed, wanted = f"{site.address}/", f"{site.address}/p7.html"
+    archive.collection(
+        "c", f'seeds = ["{seed}"]\n[scope]\nexclude = ["{wanted}"]\n[crawl]\ndelay_s = 0.1\n'
+    )
+    crawl = archive.start("crawl")
+    while len(site.log) < 5:
+        assert crawl.poll() is None
+    (archive.root / "seeds" / "c.toml").write_text(f'seeds = ["{seed}"]\n[crawl]\ndelay_s = 0\n')
+    _, said = crawl.communicate(timeout=60)
+    assert crawl.returncode == 0, said
+    assert site.asked("/p7.html")
+    assert "declined" not in {line["outcome"] for line in archive.log()}
 
 
 def test_rules_with_a_mistake_leave_the_crawl_as_it_is(archive: Any, site: Any) -> None:

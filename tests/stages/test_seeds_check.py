@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,8 +131,15 @@ secrets = "secrets/full.toml"
 """
 
 
-def test_it_tells_what_a_collection_does_otherwise(layout: Layout) -> None:
+def write_full(layout: Layout) -> None:
     (layout.seeds / "full.toml").write_text(FULL)
+    secrets = layout.root / "secrets" / "full.toml"
+    secrets.parent.mkdir()
+    secrets.touch(0o600)
+
+
+def test_it_tells_what_a_collection_does_otherwise(layout: Layout) -> None:
+    write_full(layout)
     assert report(layout, "full").as_text().splitlines()[:-2] == [
         "full",
         "  file   seeds/full.toml",
@@ -169,7 +177,7 @@ def test_it_tells_what_a_collection_does_otherwise(layout: Layout) -> None:
 def test_the_answer_names_the_rule_that_decided(
     layout: Layout, url: str, answer: list[str]
 ) -> None:
-    (layout.seeds / "full.toml").write_text(FULL)
+    write_full(layout)
     assert report(layout, "full", url=url).as_text().splitlines()[1:] == answer
 
 
@@ -219,3 +227,16 @@ def test_an_archive_without_collections_says_so(tmp_path: Path) -> None:
     (tmp_path / "config.toml").touch()
     text = report(Layout(tmp_path)).as_text()
     assert text == "No collections: there is no .toml, .txt, .csv or .opml file in seeds/."
+
+
+def test_an_address_that_is_not_public_is_refused_in_so_many_words(archive: Any) -> None:
+    archive.collection("c", 'seeds = ["https://example.org/"]\n')
+    for url in ("http://169.254.169.254/latest", "http://[::1]/", "http://localhost/"):
+        (told,) = archive.json("seeds", "check", "--url", url)["collections"]
+        assert not told["accepted_as_embed"] and not told["accepted_as_redirect"]
+
+
+def test_a_file_of_secrets_that_is_not_there_is_a_mistake(archive: Any) -> None:
+    archive.collection("c", 'seeds = ["https://example.org/"]\n[access]\nsecrets = "none.toml"\n')
+    done = archive.run("seeds", "check")
+    assert done.returncode == 2 and "none.toml" in done.stderr

@@ -48,6 +48,8 @@ class HeldHost:
     queue: deque[Target] = field(default_factory=deque)
     in_flight: int = 0
     settled: set[int] = field(default_factory=set)
+    is_listed: bool = False
+    """Whether it is among those that may be asked; its moment there may be too early."""
     asked: int = 0
 
     @property
@@ -84,7 +86,10 @@ class Schedule:
         while self._ready and self._ready[0][0] <= now:
             _, host_id = heapq.heappop(self._ready)
             held = self._held.get(host_id)
-            if held is None or not held.queue or held.in_flight >= self._most:
+            if held is None:
+                continue
+            held.is_listed = False
+            if not held.queue or held.in_flight >= self._most:
                 continue
             if held.next_at > now:
                 # an answer came after it was listed
@@ -136,8 +141,9 @@ class Schedule:
         self._list(held)
 
     def _list(self, held: HeldHost) -> None:
-        """Put a host among those that may be asked; one that is there twice does no harm."""
-        if held.queue and held.in_flight < self._most:
+        """Put a host among those that may be asked, unless it is there."""
+        if held.queue and held.in_flight < self._most and not held.is_listed:
+            held.is_listed = True
             heapq.heappush(self._ready, (held.next_at, held.lease.id))
 
     @property

@@ -167,7 +167,8 @@ class Share:
             leases = self._leases.take(kept, now, until) if wish.more and not ended_by else ()
             targets = {} if ended_by else self._leases.pull(wish, leases, gone, now)
             room = self._reserve(wish, bool(leases), ended_by, now)
-            exhausted = not (kept or gone or leases) and (
+            # what is in flight, though its host was given up, may lead on
+            exhausted = not (kept or gone or leases or wish.in_flight) and (
                 bool(ended_by) or self._leases.exhausted()
             )
         return Grant(until, tuple(gone), leases, targets, exhausted, room, ended_by)

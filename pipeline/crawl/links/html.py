@@ -38,6 +38,10 @@ _UNDER = "under"  # a folder, a line feed, and a file in it
 _LAZY = {
     "data-src": "E",
     "data-srcset": _SRCSET,
+    "data-src-large": "E",
+    "data-src-medium": "E",
+    "data-src-retina": "E",
+    "data-src-small": "E",
     "data-lazy-src": "E",
     "data-lazy-srcset": _SRCSET,
     "data-lazy": "E",
@@ -55,21 +59,27 @@ _LAZY = {
 _QUOTING = {"cite": "L"}
 _TABLE = {"background": "E", "data-bg": "E", "data-background": "E", "data-background-image": "E"}
 _ANY = {name: way for name, way in _TABLE.items() if name != "background"}
+_LAYER = {"src": "E", "background": "E"}
 _DRAWN = {"href": "E", "xlink:href": "E"}
 _PLACES: dict[str, Mapping[str, str]] = {
     "a": {"href": "L", "xlink:href": "L"},
     "area": {"href": "L"},
     "audio": {"src": "E", **_LAZY},
+    "bgsound": {"src": "E"},
     "blockquote": _QUOTING,
     "body": _TABLE,
     "del": _QUOTING,
     "embed": {"src": "E", **_LAZY},
     "feimage": _DRAWN,
+    "fig": {"src": "E"},
     "frame": {"src": "E", "longdesc": "L"},
     "iframe": {"src": "E", "longdesc": "L", "srcdoc": _SRCDOC, **_LAZY},
+    "ilayer": _LAYER,
     "image": {"src": "E", **_DRAWN},
     "img": {"src": "E", "srcset": _SRCSET, "lowsrc": "E", "dynsrc": "E", "longdesc": "L", **_LAZY},
     "ins": _QUOTING,
+    "layer": _LAYER,
+    "overlay": {"src": "E"},
     "q": _QUOTING,
     "script": {"src": "E", "href": "E", "xlink:href": "E", "data-src": "E"},
     "source": {"src": "E", "srcset": _SRCSET, **_LAZY},

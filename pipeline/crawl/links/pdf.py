@@ -97,4 +97,4 @@ def _inflate(payload: bytes, start: int, limit: int) -> tuple[bytes, int]:
             out += stream.decompress(fed, limit - len(out))
         except zlib.error:
             break
-    return bytes(out), position - start
+    return bytes(out), position - start - len(stream.unused_data)

@@ -27,8 +27,9 @@ _ATTRIBUTES = r"""((?: [^>=]++ | =\s*+(?: "[^"]*+" | '[^']*+' | [^\s>"'][^\s>]*+
 # Most of all tags: a link or anchor without a flaw.
 _PLAIN_LINK = r"""a (?:\s++(?!href=|style=)[a-z-]++="[^"<>]*+")*+
     (?: \s++href="(\#|[^"<>&\#]++)[^"<>&]*+" (?:\s++(?!style=)[a-z-]++="[^"<>]*+")*+ )?+ \s*+ >"""
-_NAMES = r"""(?: a(?:pplet|rea|udio)?+ | b(?:ase|lockquote|ody) | del | embed | f(?:eimage|orm|rame)
-    | i(?:frame|mage|mg|nput|ns) | link | meta | object | param | q | s(?:cript|ource|tyle)
+_NAMES = r"""(?: a(?:pplet|rea|udio)?+ | b(?:ase|gsound|lockquote|ody) | del | embed
+    | f(?:eimage|ig|orm|rame) | i(?:frame|layer|mage|mg|nput|ns) | l(?:ayer|ink) | meta
+    | o(?:bject|verlay) | param | q | s(?:cript|ource|tyle)
     | t(?:extarea|itle|rack|(?:able|[dhr])(?=\s[^<>]*(?i:background))) | use | video | xmp
     )(?=[\s/>])"""
 _RAW = ("script", "style", "textarea", "title", "xmp")
@@ -36,7 +37,7 @@ _RAW_TEXT = r"""(?: (?<=/>) | ([^<]*+ (?: <(?!/(?i:\3)[\s/>])[^<]*+ )*+)(?=<) | 
 # What Internet Explorer reads in a conditional comment is part of the page.
 _COMMENT = r"!--(?!\s*+\[(?i:if)\b) (?: -?> | (?: [^-]++ | -(?!-!?>) )*+--!?> | (.*+) )"
 
-_ANY_NAME = r"[a-z][^\s/>]*+(?=[\s/][^<>]*(?i:style|data-b))"
+_ANY_NAME = r"[a-z][^\s/<>]*+(?=[\s/][^<>]*(?i:style|data-b))"
 _CAPITAL = re.compile(r"<[A-Z]")
 _STYLE = re.compile(r"style\s*+=", re.IGNORECASE)
 
