@@ -50,11 +50,19 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Discovery(msgspec.Struct, frozen=True, kw_only=True):
-    """A URL in scope, seen on the page of the target `via`; `hops` is its own way from the seed."""
+    """A URL in scope, seen on the page of the target `via`.
+
+    Attributes:
+        hops: its own way from the seed.
+        seen_as: the text by which it is told apart from other URLs, where that is not its
+            canonical spelling.
+
+    """
 
     url: str
     via: int | None
     hops: str
+    seen_as: str | None = None
 
 
 class Declined(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +112,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """A target that failed and is to be tried again, not before a moment (Unix time)."""
+    """A target that failed and is to be tried again.
+
+    Attributes:
+        not_before: Unix time.
+        received: bytes received on the wire.
+
+    """
 
     target: Target
     not_before: float
+    received: int = 0
 
 
 class RobotsAnswer(msgspec.Struct, frozen=True):

@@ -21,6 +21,8 @@ MOST_COPIES: Final = 25
 """A page may stand under so many URLs of a host; the links of further copies are not followed."""
 
 _MOST_COUNTED = 10_000
+_MOST_WRITTEN = 200
+_NO_URL = "a redirect to what is no URL that can be asked for"
 _COPY = f"content: more than {MOST_COPIES} pages of this host are the same; links not followed"
 _CUT = "limit: the page has more links than are read"
 _LONG = "limit: the page is longer than is searched for links"
@@ -40,6 +42,7 @@ class Follower:
     def __init__(self, collection: Collection) -> None:
         self._scope = collection.scope
         self._links = collection.links
+        self._sources = {seed.url for seed in collection.seeds if seed.is_source}
         self._seed_origins = {origin(seed.url) for seed in collection.seeds}
         self._taken = Seen()
         self._declined = Seen()
@@ -47,14 +50,32 @@ class Follower:
         self._copies: OrderedDict[str, int] = OrderedDict()
 
     def redirect(self, target: Target, onward: str) -> Ways:
-        """Go where a redirect leads."""
-        return self._decide(target, [Outlink(onward, "R", "location")], ())
+        """Go where a redirect leads, also to another name of the page itself.
+
+        A site that gives each visitor a number sends them to the page with that number: told apart
+        by their canonical spelling, as all other URLs are, the two would be one.
+        """
+        scope = self._scope
+        if onward == target.url or scope.canonical(onward) != scope.canonical(target.url):
+            return self._decide(target, [Outlink(onward, "R", "location")], ())
+        hops = longer(target.hops, "R")
+        decision = scope.decide(onward, hops)
+        if decision.accepted:
+            return Ways([Discovery(url=onward, via=target.id, hops=hops, seen_as=onward)])
+        return Ways((), [_declined(target, onward, hops, decision.reason, decision.rule)])
+
+    def misfit(self, target: Target, location: bytes) -> Ways:
+        """Tell of a redirect to what is no URL to be asked for."""
+        written = location.decode("latin-1")[:_MOST_WRITTEN]
+        return self._decide(target, [], [Misfit(written, "R", _NO_URL)])
 
     def page(
         self, target: Target, payload: bytes, fields: Sequence[tuple[bytes, bytes]], digest: str
     ) -> Ways:
         """Go where the links of a page lead; `digest` tells its copies."""
-        found = outlinks(payload, target.url, fields, target.hops, self._links)
+        # a seed that stands for others may be a plain list of them
+        hops = target.hops or ("M" if target.url in self._sources else "")
+        found = outlinks(payload, target.url, fields, hops, self._links)
         if found.found and self._is_one_copy_too_many(target, digest):
             # copies of an ordinary page lead where the page does, and that is known by now
             return Ways((), self._turned_away(target, found.found))
@@ -66,12 +87,12 @@ class Follower:
         return _with_limit(target, ways, _LONG)
 
     def robots(self, target: Target, url: str, body: bytes) -> Ways:
-        """Go to the sitemaps that a robots.txt names, or to the usual place if it names none."""
+        """Go to the sitemaps that a robots.txt names, and to the usual place."""
         if not self._links.sitemaps or self._scope.type not in _SCOPES_WITH_SITEMAPS:
             return Ways()
         named = robots_sitemaps(body, url)
-        if not named and origin(target.url) in self._seed_origins:
-            named = [urljoin(target.url, "/sitemap.xml")]
+        if origin(target.url) in self._seed_origins:
+            named = [*named, urljoin(target.url, "/sitemap.xml")]
         return self._decide(target, [Outlink(each, "M", "robots") for each in named], ())
 
     def _decide(self, target: Target, links: Iterable[Outlink], misfits: Iterable[Misfit]) -> Ways:

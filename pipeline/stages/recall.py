@@ -103,17 +103,13 @@ def catch_up(layout: Layout, catalogue: Catalogue, collection: str, sealed: Iter
         if part and part.kind == "warc" and part.name.collection == collection
     )
     known = catalogue.warcs()
-    kept = {*names, *(name for name in known if _is_open(layout, Name(collection, name)))}
-    catalogue.forget(sorted(known.keys() - kept))
+    # no worker runs: a file that is still open was found unsound, and is no part of the archive
+    catalogue.forget(sorted(known.keys() - names))
     orphans: list[_Repeat] = []
     for name in names:
         orphans += _catch_up_with(layout, catalogue, Name(collection, name), known.get(name, 0))
     # what one worker found to be in another's file, which was opened later
     catalogue.enter([entry for each in orphans if (entry := each.entry(catalogue))])
-
-
-def _is_open(layout: Layout, name: Name) -> bool:
-    return (layout.root / (name.warc + OPEN)).exists()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,10 +129,14 @@ class Visitor:
             return trouble
         # what could not be read back is stored anew
         revisit = None if before else self._repeats(exchange)
-        onward = _redirect(exchange)
         ways = Ways()
-        if onward:
-            ways = self._follower.redirect(target, onward)
+        location = _location(exchange)
+        if location is not None:
+            onward = redirect_target(location, exchange.url)
+            follower = self._follower
+            ways = (
+                follower.redirect(target, onward) if onward else follower.misfit(target, location)
+            )
         elif head is None or 200 <= head.status < 300:
             ways = self._links(target, exchange)
         return Visit(
@@ -235,11 +239,15 @@ class Visitor:
         )
 
 
-def _redirect(exchange: Exchange) -> str | None:
+def _location(exchange: Exchange) -> bytes | None:
     head = exchange.head
     if head is None or not 300 <= head.status < 400:
         return None
-    location = head.get(b"location")
+    return head.get(b"location") or None
+
+
+def _redirect(exchange: Exchange) -> str | None:
+    location = _location(exchange)
     return redirect_target(location, exchange.url) if location else None
 
 

@@ -303,7 +303,9 @@ class Worker:
         policy = self._rules.policy
         if visit.kind is None:
             pause = min(policy.retry_delay_s * 2**target.attempt, policy.max_wait_s)
-            batch.retries.append(Retry(target=target, not_before=moment + pause))
+            batch.retries.append(
+                Retry(target=target, not_before=moment + pause, received=visit.received)
+            )
         else:
             batch.outcomes.append(
                 Outcome(

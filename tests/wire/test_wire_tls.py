@@ -150,3 +150,11 @@ def test_openssl_and_we_agree_on_the_names_of_ciphers(certificates):
 )
 def test_names_of_ciphers_that_are_gone_or_unknown(name, iana):
     assert iana_name(name) == iana
+
+
+def test_nothing_secret_goes_to_a_server_that_may_be_another(serve, certificates, make_adapter):
+    headers = (*HEADERS, ("Cookie", "session=hush"), ("Authorization", "Basic hush"))
+    server = serve(never, answer, tls=certificates.server_context("alone"))
+    exchange = fetch(make_adapter(tls=True, tls_policy="record"), server.url, headers).exchange
+    assert b"hush" not in server.finish().received
+    assert exchange.withheld == ()

@@ -75,7 +75,7 @@ class Entry:
         ]
         fresh: dict[int, Discovery] = {}
         for found in (*robots, *offered):
-            key = key_of(self._run, self.canonical(found.url))
+            key = key_of(self._run, found.seen_as or self.canonical(found.url))
             while key in fresh and not self._same(fresh[key].url, found.url):
                 key += 1
             fresh.setdefault(key, found)
@@ -139,7 +139,7 @@ class Entry:
         self._db.execute(
             "UPDATE run SET discovered = discovered + ? WHERE id = ?", (new, self._run)
         )
-        settle_set_aside(self._db, self._run, met, now)
+        settle_set_aside(self._db, self._run, met, now, newer_than=newest)
 
     def _host(self, url: str) -> int:
         """Give the number of a URL's host, entering it when it is new."""

@@ -23,7 +23,9 @@ Canonical = Callable[[str], str]
 _CHUNK = 2000
 _LOOK_UP = 500
 
-_LIMIT = "limit"  # its line has the URL of a page, and stands for links of it that are not known
+# Lines that stay although their URL seems to have been taken up: that of a page stands for links
+# of it that are not known, and a redirect to another name of its own page has the same key.
+_TOLD = frozenset({"limit", "redirects"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,7 @@ def _declined(database: Database, run: Run, canonical: Canonical) -> Iterator[Lo
         last = rows[-1][0]
         admitted = _admitted(database, run, canonical, [row[1] for row in rows])
         for _, url, via, hops, reason, words in rows:
-            if url not in admitted or reason == _LIMIT:
+            if url not in admitted or reason in _TOLD:
                 yield LogLine(
                     url=url, via=via, hops=hops, outcome="declined", reason=reason, rule=words
                 )

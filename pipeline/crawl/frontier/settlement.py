@@ -6,6 +6,7 @@ happens within the caller's transaction. Judges nothing: the outcomes are given.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Final
@@ -75,7 +76,7 @@ def settle(
         f"UPDATE todo SET attempt = attempt + 1, not_before = ? WHERE {_LISTED}",
         [(retry.not_before, *_place(retry.target)) for retry in retries],
     )
-    _count(database, run_id, settled)
+    _count(database, run_id, settled, sum(retry.received for retry in retries))
     _count_hosts(database, settled, retries)
     _count_minutes(database, run_id, settled)
 
@@ -91,10 +92,12 @@ def _place(target: Target) -> tuple[int, str, str, int]:
     return target.host_id, target.hops, target.hops, target.id
 
 
-def _count(database: Database, run_id: int, settled: Sequence[Outcome]) -> None:
-    if not settled:
+def _count(
+    database: Database, run_id: int, settled: Sequence[Outcome], received_before: int
+) -> None:
+    if not settled and not received_before:
         return
-    sums = dict.fromkeys((*_KINDS, *_CHANGES, "received"), 0)
+    sums = dict.fromkeys((*_KINDS, *_CHANGES), 0) | {"received": received_before}
     for outcome in settled:
         sums[outcome.kind] += 1
         sums["received"] += outcome.received
@@ -119,6 +122,7 @@ def _count_hosts(database: Database, settled: Iterable[Outcome], retries: Iterab
         sums = hosts.setdefault(retry.target.host_id, _HostSums())
         sums.asked += 1
         sums.failed += 1
+        sums.received += retry.received
     database.executemany(
         "UPDATE host SET asked = asked + ?, failed = failed + ?, spent_ms = spent_ms + ?,"
         " received = received + ? WHERE id = ?",
@@ -166,25 +170,46 @@ def settle_set_aside(
     hosts: Collection[int] | None,
     now: float,
     in_flight: Collection[int] = (),
+    newer_than: int = 0,
 ) -> None:
-    """Settle what waits on those of the hosts that were set aside; None is all of a run's hosts."""
-    rows = database.execute("SELECT id FROM host WHERE run_id = ? AND set_aside = 1", (run_id,))
+    """Settle what waits on those of the hosts that were set aside.
+
+    Args:
+        database: within a transaction.
+        run_id: the run.
+        hosts: which hosts; None is all of the run's.
+        now: Unix time.
+        in_flight: ids of URLs that keep their place until their own outcome comes.
+        newer_than: ids up to this one are left alone, too.
+
+    """
+    if hosts is None:
+        rows = database.execute("SELECT id FROM host WHERE run_id = ? AND set_aside = 1", (run_id,))
+    else:
+        rows = database.execute(
+            "SELECT id FROM host WHERE id IN (SELECT value FROM json_each(?)) AND set_aside = 1",
+            (json.dumps(list(hosts)),),
+        )
     for (host_id,) in rows.fetchall():
-        if hosts is None or host_id in hosts:
-            _abandon(database, run_id, host_id, in_flight, now)
+        _abandon(database, run_id, host_id, in_flight, newer_than, now)
 
 
 def _abandon(
-    database: Database, run_id: int, host_id: int, spared: Collection[int], now: float
+    database: Database,
+    run_id: int,
+    host_id: int,
+    spared: Collection[int],
+    newer_than: int,
+    now: float,
 ) -> None:
-    kept = ",".join(str(int(url_id)) for url_id in spared)
-    where = f"host_id = ? AND url_id NOT IN ({kept})"
+    where = "host_id = ? AND url_id > ? AND url_id NOT IN (SELECT value FROM json_each(?))"
+    those = host_id, newer_than, json.dumps(list(spared))
     database.execute(
         "INSERT INTO outcome(run_id, url_id, at, kind, reason, mime, received, duration_ms)"
         f" SELECT ?, url_id, ?, 'failed', ?, '', 0, 0 FROM todo WHERE {where}",
-        (run_id, now, HOST_FAILING, host_id),
+        (run_id, now, HOST_FAILING, *those),
     )
-    gone = database.execute(f"DELETE FROM todo WHERE {where}", (host_id,)).rowcount
+    gone = database.execute(f"DELETE FROM todo WHERE {where}", those).rowcount
     database.execute("UPDATE run SET failed = failed + ? WHERE id = ?", (gone, run_id))
 
 

@@ -182,7 +182,7 @@ class WireAdapter(BaseAdapter):
         try:
             with suppress(OSError):
                 # who hangs up on a request may have said something first: read on
-                connection.sock.sendall(wanted.data)
+                connection.sock.sendall(wanted.to(connection))
             reusable = reception.read(connection)
         except BaseException:
             reception.spool.close()
@@ -217,7 +217,7 @@ class WireAdapter(BaseAdapter):
             block_digest=reception.block_digest,
             payload_digest=reception.payload_digest,
             payload_size=reception.payload_size,
-            withheld=wanted.withheld,
+            withheld=() if connection.is_untrusted else wanted.withheld,
         )
         if exchange.head is None:
             if not reception.is_headless:

@@ -50,6 +50,11 @@ class Connection:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
+    @property
+    def is_untrusted(self) -> bool:
+        """Tell whether the peer's certificate does not hold."""
+        return self.tls is not None and bool(self.tls.untrusted)
+
     def is_quiet(self) -> bool:
         """Tell whether nothing waits to be read: no byte, and not the end of the connection."""
         if self._protected is not None and self._protected.pending():

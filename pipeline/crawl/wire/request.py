@@ -13,7 +13,7 @@ from requests import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 
 from pipeline.crawl.rules.proxy import Proxy
-from pipeline.crawl.wire.connection import Origin
+from pipeline.crawl.wire.connection import Connection, Origin
 from pipeline.model.exchange import Failed
 
 _URL = re.compile(
@@ -56,6 +56,10 @@ class Request(NamedTuple):
     data: bytes
     record: bytes
     withheld: tuple[str, ...]
+
+    def to(self, connection: Connection) -> bytes:
+        """Give what is sent: what is secret is not for a server that may be another."""
+        return self.record if connection.is_untrusted else self.data
 
 
 def read_request(request: PreparedRequest, reader: Proxy | None) -> Request | Failed:
