@@ -164,6 +164,8 @@ def test_cookies_go_back_to_the_host_that_set_them_and_stay_out_of_the_archive(
     assert not any(b"k=v1" in block for _, block in requests)
     withheld = {f["WARC-Target-URI"]: f.get("Holdfast-Withheld") for f, _ in requests}
     assert withheld[f"{home.address}/b"] == "Cookie" and withheld[f"{home.address}/"] is None
+    kept = b"".join(path.read_bytes() for path in (archive.root / ".holdfast").iterdir())
+    assert b'"v1"' not in kept
     archive.assert_sound()
 
 

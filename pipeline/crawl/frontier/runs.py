@@ -127,8 +127,10 @@ class Frontier:
         self._db.execute(f"DELETE {ended}", (collection,))
 
     def finish(self, run: Run, now: float) -> None:
-        """End a run: its report is sealed."""
-        self._db.execute("UPDATE run SET finished_at = ? WHERE id = ?", (now, run.id))
+        """End a run: its report is sealed. The cookies that its hosts set are forgotten."""
+        with transaction(self._db):
+            self._db.execute("UPDATE run SET finished_at = ? WHERE id = ?", (now, run.id))
+            self._db.execute("UPDATE host SET cookies = NULL WHERE run_id = ?", (run.id,))
 
     def register(self, workers: Iterable[int], now: float) -> None:
         """Make the workers known before the first lease, so that each takes only its share.
