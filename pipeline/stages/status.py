@@ -39,6 +39,7 @@ class CollectionStatus:
     """
 
     name: str
+    has_seeds: bool
     warcs: int
     logs: int
     warc_bytes: int
@@ -109,10 +110,19 @@ class StatusReport:
 
     def next_steps(self) -> list[str]:
         """Say what the operator may want to do now."""
+        if self.writing:
+            return []  # a crawl or the like is doing it
         steps = []
-        stopped = [c.name for c in self.collections if c.unfinished]
-        if stopped and not self.writing:
+        unfinished = [c for c in self.collections if c.unfinished]
+        stopped = [c.name for c in unfinished if c.has_seeds]
+        if stopped:
             steps.append(f"holdfast crawl {' '.join(stopped)}  (goes on where it stopped)")
+        steps += [
+            f"put the seed file of {c.name} back into seeds/, then holdfast crawl {c.name}"
+            "  (its run is not finished)"
+            for c in unfinished
+            if not c.has_seeds
+        ]
         new = [c.name for c in self.collections if not c.runs and not c.unfinished]
         if new:
             steps.append(f"holdfast run {' '.join(new)}  (never crawled)")
@@ -166,6 +176,7 @@ def status(layout: Layout, collections: Sequence[str], now: float) -> StatusRepo
         collections=[
             CollectionStatus(
                 name=name,
+                has_seeds=name in collections,
                 warcs=kinds[name, "warc"],
                 logs=kinds[name, "logs"],
                 warc_bytes=kinds[name, "bytes"],

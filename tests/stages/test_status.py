@@ -160,3 +160,19 @@ def test_a_frontier_that_cannot_be_read_is_one_clear_message(archive: Any, spoil
     done = archive.run("status")
     assert done.returncode in (2, 3)
     assert done.stderr.startswith("holdfast: ") and "Traceback" not in done.stderr
+
+
+def test_an_unfinished_run_without_its_seed_file_is_not_passed_over(
+    archive: Any, site: Any
+) -> None:
+    site.link_chain(200, delay_s=0.05)
+    archive.collection("c", f"{site.address}/\n")
+    crawl = archive.start("crawl")
+    while len(site.log) < 5:
+        assert crawl.poll() is None
+    assert archive.json("status")["next"] == []
+    crawl.terminate()
+    crawl.communicate(timeout=30)
+    (archive.root / "seeds" / "c.txt").unlink()
+    (step,) = archive.json("status")["next"][:1]
+    assert "seed file of c" in step and "holdfast crawl c" in step
