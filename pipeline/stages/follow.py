@@ -49,19 +49,24 @@ class Follower:
         self._digests = Seen()
         self._copies: OrderedDict[str, int] = OrderedDict()
 
-    def redirect(self, target: Target, onward: str) -> Ways:
-        """Go where a redirect leads, also to another name of the page itself.
+    def redirect(self, target: Target, onward: str, *, sets_cookies: bool) -> Ways:
+        """Go where a redirect leads, also back to the page itself under a number or with a cookie.
 
         A site that gives each visitor a number sends them to the page with that number: told apart
-        by their canonical spelling, as all other URLs are, the two would be one.
+        by their canonical spelling, as all other URLs are, the two would be one. And one that
+        wants a cookie sends them back to where they came from, to ask again with it.
         """
         scope = self._scope
-        if onward == target.url or scope.canonical(onward) != scope.canonical(target.url):
-            return self._decide(target, [Outlink(onward, "R", "location")], ())
         hops = longer(target.hops, "R")
+        if onward in (target.url, target.via) and sets_cookies:
+            seen_as = f"{onward} {hops}"
+        elif onward != target.url and scope.canonical(onward) == scope.canonical(target.url):
+            seen_as = onward
+        else:
+            return self._decide(target, [Outlink(onward, "R", "location")], ())
         decision = scope.decide(onward, hops)
         if decision.accepted:
-            return Ways([Discovery(url=onward, via=target.id, hops=hops, seen_as=onward)])
+            return Ways([Discovery(url=onward, via=target.id, hops=hops, seen_as=seen_as)])
         return Ways((), [_declined(target, onward, hops, decision.reason, decision.rule)])
 
     def misfit(self, target: Target, location: bytes) -> Ways:

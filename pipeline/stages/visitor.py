@@ -132,11 +132,7 @@ class Visitor:
         ways = Ways()
         location = _location(exchange)
         if location is not None:
-            onward = redirect_target(location, exchange.url)
-            follower = self._follower
-            ways = (
-                follower.redirect(target, onward) if onward else follower.misfit(target, location)
-            )
+            ways = self._onward(target, exchange, location)
         elif head is None or 200 <= head.status < 300:
             ways = self._links(target, exchange)
         return Visit(
@@ -144,6 +140,16 @@ class Visitor:
             taken=[*before, Taken(exchange, trail_of(target), revisit)],
             ways=ways,
             known=known,
+        )
+
+    def _onward(self, target: Target, exchange: Exchange, location: bytes) -> Ways:
+        onward = redirect_target(location, exchange.url)
+        if onward is None:
+            return self._follower.misfit(target, location)
+        head = exchange.head
+        sets_cookies = head is not None and head.get(b"set-cookie") is not None
+        return self._follower.redirect(
+            target, onward, sets_cookies=sets_cookies and self._policy.cookies
         )
 
     def _links(self, target: Target, exchange: Exchange) -> Ways:

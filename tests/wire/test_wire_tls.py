@@ -20,6 +20,11 @@ def answer(talk):
     talk.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
+def answer_twice(talk):
+    answer(talk)
+    answer(talk)
+
+
 def never(talk):
     """Stand for a connection whose handshake fails."""
 
@@ -107,11 +112,7 @@ def test_a_server_without_tls_is_given_up_after_the_second_try(serve, make_adapt
 
 
 def test_a_marked_connection_that_is_kept_stays_marked(serve, certificates, make_adapter):
-    def twice(talk):
-        answer(talk)
-        answer(talk)
-
-    server = serve(never, twice, tls=certificates.server_context("alone"))
+    server = serve(never, answer_twice, tls=certificates.server_context("alone"))
     adapter = make_adapter(tls_policy="record")
     marks = [fetch(adapter, server.url, HEADERS).exchange.tls.untrusted for _ in range(2)]
     assert marks[0] == marks[1] != ""
@@ -152,9 +153,28 @@ def test_names_of_ciphers_that_are_gone_or_unknown(name, iana):
     assert iana_name(name) == iana
 
 
-def test_nothing_secret_goes_to_a_server_that_may_be_another(serve, certificates, make_adapter):
-    headers = (*HEADERS, ("Cookie", "session=hush"), ("Authorization", "Basic hush"))
-    server = serve(never, answer, tls=certificates.server_context("alone"))
-    exchange = fetch(make_adapter(tls=True, tls_policy="record"), server.url, headers).exchange
-    assert b"hush" not in server.finish().received
-    assert exchange.withheld == ()
+SECRETS = (("Cookie", "session=hush"), ("Authorization", "Basic hush"))
+
+
+@pytest.mark.parametrize("weakness", ["certificate", "protocol"])
+def test_nothing_secret_goes_to_a_server_that_may_be_another(
+    weakness, serve, certificates, make_adapter
+):
+    """Also on a connection that is used again; and the record is what was sent."""
+    is_old = weakness == "protocol"
+    context = old_context(certificates) if is_old else certificates.server_context("alone")
+    server = serve(never, answer_twice, tls=context)
+    adapter = make_adapter(tls=True, tls_policy="record")
+    exchanges = [fetch(adapter, server.url, (*HEADERS, *SECRETS)).exchange for _ in range(2)]
+    received = server.finish().received
+    assert received and b"hush" not in received
+    assert b"".join(each.request for each in exchanges) == received
+    assert [each.withheld for each in exchanges] == [(), ()]
+
+
+def test_a_login_goes_to_a_server_whose_certificate_holds(serve, make_adapter):
+    server = serve(answer, tls=True)
+    adapter = make_adapter(tls=True, tls_policy="record")
+    exchange = fetch(adapter, server.url, (*HEADERS, *SECRETS)).exchange
+    assert server.finish().received.count(b"hush") == 2
+    assert exchange.withheld == ("Cookie", "Authorization")

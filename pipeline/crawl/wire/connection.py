@@ -52,7 +52,7 @@ class Connection:
 
     @property
     def is_untrusted(self) -> bool:
-        """Tell whether the peer's certificate does not hold."""
+        """Tell whether the peer may be another: a bad certificate, or TLS that can be broken."""
         return self.tls is not None and bool(self.tls.untrusted)
 
     def is_quiet(self) -> bool:
