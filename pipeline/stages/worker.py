@@ -42,6 +42,7 @@ from pipeline.stages.visitor import MOST_LINK_BYTES, Visitor
 BEAT_S = 1.0
 _HUNGRY_BEAT_S = 0.05
 _WAITING_BEAT_S = 0.25
+_STOPPING_BEAT_S = 0.05
 _LOOK_S = 0.1
 _MOST_THREADS = 16
 _MEASURE_S = 0.1
@@ -89,6 +90,8 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._measured = 0.0, 0.0
         """When the threads were last counted, and the CPU seconds used until then."""
+        self._waits = 0
+        """How many waits in a row were only for other workers, or for the last answers."""
         # from here on: touched only under the lock
         self._rules = rules
         self._visitor = self._new_visitor(rules)
@@ -149,17 +152,28 @@ class Worker:
         """Wait until a beat is due: a second is over, much has come in, or a host is hungry."""
         begun = self._clock()
         with self._lock:
-            while not (self._stop.is_set() or self._broken):
-                if self._schedule.hungry:
-                    rest = _HUNGRY_BEAT_S if self._schedule.hosts else _WAITING_BEAT_S
-                else:
-                    rest = BEAT_S
-                rest -= self._clock() - begun
-                if rest <= 0 or self._is_full():
+            is_idle = self._stopping or not self._schedule.hosts
+            self._waits = self._waits + 1 if is_idle else 0
+            while not self._broken:
+                rest = self._pause() - (self._clock() - begun)
+                is_told = self._stop.is_set() and not self._stopping
+                if rest <= 0 or is_told or self._is_full():
                     return
                 self._due.wait(min(rest, _LOOK_S))
-                self._add_threads()
-        time.sleep(_HUNGRY_BEAT_S if self._stop.is_set() else 0)
+                if not self._stopping:
+                    self._add_threads()
+
+    def _pause(self) -> float:
+        """Give the seconds between two beats; more each time where the last ones were for nothing.
+
+        A host that will be due soon may be leased earlier than that (see `Leases.take`).
+        """
+        if self._stopping:
+            is_news = self._batch.outcomes or self._batch.retries
+            return _STOPPING_BEAT_S if is_news else min(_STOPPING_BEAT_S * self._waits, BEAT_S)
+        if not self._schedule.hosts:
+            return min(_WAITING_BEAT_S * self._waits, BEAT_S)
+        return _HUNGRY_BEAT_S if self._schedule.hungry else BEAT_S
 
     def _is_full(self) -> bool:
         batch = self._batch

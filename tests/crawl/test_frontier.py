@@ -165,6 +165,17 @@ def test_hosts_of_a_dead_worker_are_free_at_once_but_rest_one_delay(tmp_path: Pa
     assert grant.leases[0].next_at == NOW + 1.5
 
 
+def test_a_beat_that_takes_half_a_minute_does_not_lose_the_leases(tmp_path: Path) -> None:
+    """A slow disk may; what a dead worker held is free at once all the same."""
+    archive = Archive(tmp_path, workers=2)
+    one, two = archive.share(0), archive.share(1)
+    one.plant(["http://a/1"])
+    lease = one.beat(Batch(), (1, 0), (), NOTHING, NOW).leases[0]
+    assert not two.beat(Batch(), (1, 0), (), NOTHING, NOW + 30).leases
+    held = Wish({lease.id: lease.epoch}, {}, {})
+    assert not one.beat(Batch(), (1, 0), (), held, NOW + 30).lost
+
+
 def test_nothing_of_a_batch_that_was_not_committed_is_seen(archive: Archive) -> None:
     share = archive.share()
     share.plant(["http://a/1"])
@@ -264,6 +275,45 @@ def test_no_statement_of_a_beat_reads_a_whole_table(archive: Archive) -> None:
             assert not re.match(rf"(SCAN|SEARCH(?! \w+ USING)) ({LARGE})\b", plan), statement
             if statement.startswith("DELETE FROM todo") and " url_id = " in statement:
                 assert "url_id=?" in plan, "all that waits on a host is not read for one target"
+
+
+def steps_of(share: Share, beat: Callable[[], Grant]) -> int:
+    """Count the steps that the database's machine takes for a beat, in hundreds."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    share._db.set_progress_handler(step, 100)
+    beat()
+    share._db.set_progress_handler(None, 0)
+    return steps
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_what_waits_for_a_robots_txt_is_not_read_with_each_beat(
+    archive: Archive, released: bool
+) -> None:
+    share = archive.share()
+    share.plant(f"http://a/{n}" for n in range(5_000))
+    (robots,) = share.beat(Batch(), (1, 0), (), NOTHING, NOW).targets[1]
+    batch = Batch(retries=[Retry(target=robots, not_before=NOW + 30)])
+    share.beat(batch, (1, 0), (), Wish({1: 1}, {}, {}), NOW)
+    wish = Wish({1: 1}, {}, {1: NOW}) if released else Wish({1: 1}, {1: 100}, {})
+    assert steps_of(share, lambda: share.beat(Batch(), (1, 0), (), wish, NOW)) < 20
+
+
+def test_hosts_that_were_set_aside_cost_nothing_where_other_hosts_are_linked(
+    archive: Archive,
+) -> None:
+    share = archive.share()
+    share.plant(f"http://h{n}/" for n in range(3_000))
+    aside = Batch(set_aside=[(n, "why") for n in range(1, 3_000)])
+    share.beat(aside, (1, 0), (), NOTHING, NOW)
+    found = Batch(discoveries=[Discovery(url="http://h2999/x", via=None, hops="L")])
+    assert steps_of(share, lambda: share.beat(found, (1, 0), (), NOTHING, NOW)) < 20
 
 
 @settings(max_examples=25, deadline=None)

@@ -194,7 +194,12 @@ def test_new_rules_leave_alone_what_no_rule_of_the_collection_declined(
     odd = Declined(url="http://[", via=None, hops="L", reason=reason, rule="x")
     share.beat(Batch(declined=[odd, declined(1)]), (1, 0), (), NOTHING, NOW)
     asked: list[str] = []
-    assert share.readmit(lambda url, _: bool(asked.append(url)), NOW) == 0
+
+    def refuse(url: str, _hops: str) -> bool:
+        asked.append(url)
+        return False
+
+    assert share.readmit(refuse, NOW) == 0
     assert asked == ["http://x/1"]
     assert archive.rows("SELECT declined FROM rule ORDER BY id") == [(1,), (1,)]
 
@@ -227,6 +232,20 @@ def test_links_to_a_host_that_was_set_aside_are_settled_at_once(archive: Archive
     archive.share().plant(["http://a/seed"])
     assert counts(archive) == (1, 0, 5, 0)
     assert archive.frontier.exhausted(archive.run)
+
+
+def test_a_link_to_a_host_that_was_set_aside_leaves_alone_what_is_in_flight_there(
+    archive: Archive,
+) -> None:
+    share, other = archive.share(0), archive.share(1)
+    flying = opened(share, "http://a/1").targets[1][0]
+    aside = Wish({1: 1}, {}, {}, in_flight=frozenset({flying.id}))
+    share.beat(Batch(set_aside=[(1, "why")]), (1, 0), (), aside, NOW)
+    found = [Discovery(url="http://a/2", via=None, hops="L")]
+    other.beat(Batch(discoveries=found), (1, 0), (), NOTHING, NOW)
+    assert counts(archive) == (1, 0, 1, 1)
+    share.beat(Batch(outcomes=[outcome(flying)]), (1, 0), (), NOTHING, NOW)
+    assert counts(archive) == (2, 0, 1, 0)
 
 
 @pytest.mark.parametrize("ends", ["captured", "retry", "killed"])
@@ -278,6 +297,19 @@ def test_a_host_whose_robots_txt_is_to_be_tried_again_waits_for_that(archive: Ar
     assert [t.attempt for t in again.targets[1]] == [1]
 
 
+def test_a_host_is_leased_when_its_first_target_is_to_be_tried_again_and_not_before(
+    archive: Archive,
+) -> None:
+    """A lease that has nothing to give would be given back and taken at once, beat after beat."""
+    share = archive.share()
+    (target,) = opened(share, "http://a/1").targets[1]
+    batch = Batch(retries=[Retry(target=target, not_before=NOW + 30)])
+    share.beat(batch, (1, 0), (), Wish({1: 1}, {}, {1: NOW}), NOW)
+    assert not share.beat(Batch(), (1, 0), (), NOTHING, NOW + 29).leases
+    (lease,) = share.beat(Batch(), (1, 0), (), NOTHING, NOW + 30).leases
+    assert lease.next_at == NOW + 30
+
+
 def test_a_robots_txt_settled_without_an_answer_does_not_stall_its_host(archive: Archive) -> None:
     share = archive.share()
     share.plant(["http://a/1"])
@@ -301,12 +333,12 @@ def test_a_beat_adds_to_the_numbers_of_run_host_and_minute(archive: Archive) -> 
             outcome(two, "revisit", at=179.9, change="unchanged"),
             outcome(three, "refused", at=180.0),
         ],
-        retries=[Retry(target=four, not_before=NOW)],
+        retries=[Retry(target=four, not_before=NOW, received=500)],
     )
     share.beat(batch, (1, 0), (), Wish({1: 1}, {}, {}), NOW)
     columns = "captured, revisit, refused, new, changed, unchanged, vanished, received"
-    assert archive.rows(f"SELECT {columns} FROM run") == [(2, 1, 1, 1, 0, 1, 0, 40)]
-    assert archive.rows("SELECT asked, failed, spent_ms, received FROM host") == [(4, 1, 21, 30)]
+    assert archive.rows(f"SELECT {columns} FROM run") == [(2, 1, 1, 1, 0, 1, 0, 540)]
+    assert archive.rows("SELECT asked, failed, spent_ms, received FROM host") == [(4, 1, 21, 530)]
     minutes = archive.rows("SELECT at, captured, received FROM minute WHERE at < 100")
     assert minutes == [(2, 2, 20), (3, 0, 10)]
     rows = archive.rows("SELECT mime, received, duration_ms FROM outcome WHERE url_id = 2")
@@ -337,6 +369,15 @@ def test_a_run_ends_when_it_has_received_enough_or_taken_long_enough(archive: Ar
         archive.frontier.finish(archive.run, NOW)
         archive.run = archive.frontier.start("c", f"c-{reached}", NOW)
         archive.frontier.register(range(2), NOW)
+
+
+def test_what_was_received_counts_for_the_limit_also_when_it_is_to_be_tried_again(
+    archive: Archive,
+) -> None:
+    share = archive.share(limits=RunLimits(max_bytes=100))
+    (target,) = opened(share, "http://a/1").targets[1]
+    batch = Batch(retries=[Retry(target=target, not_before=NOW, received=90)])
+    assert share.beat(batch, (1, 0), (), NOTHING, NOW).ended_by == "max_bytes"
 
 
 def test_what_a_limit_leaves_over_is_settled_in_pieces_and_may_be_repeated(

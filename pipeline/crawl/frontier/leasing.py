@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.crawl.frontier.database import Database
+from pipeline.crawl.frontier.settlement import LAST_PRIORITY
 from pipeline.model.target import Target
 
-LEASE_S: Final = 15.0
+LEASE_S: Final = 60.0
+"""More than a slow disk takes for a beat. What dead workers held is free at once (`Frontier`)."""
 MOST_HOSTS: Final = 128
 """Hosts that one worker holds at most."""
 
@@ -117,17 +119,23 @@ class Leases:
 
     def _retry_at(self, host_id: int, now: float) -> float:
         """Give the moment at which the first target of a host is due, 0 if one is or none waits."""
-        asked_for = (
-            " FROM todo JOIN host ON host.id = todo.host_id WHERE todo.host_id = ?"
-            " AND (todo.priority = 0 OR host.robots_status IS NOT NULL)"
-        )
+        asked_for = "FROM todo WHERE host_id = ? AND priority <= ?"
+        those = host_id, self._last_priority(host_id)
         due = self._db.execute(
-            f"SELECT 1 {asked_for} AND todo.not_before <= ? LIMIT 1", (host_id, now)
+            f"SELECT 1 {asked_for} AND not_before <= ? LIMIT 1", (*those, now)
         ).fetchone()
         if due:
             return 0.0
-        row = self._db.execute(f"SELECT min(todo.not_before) {asked_for}", (host_id,)).fetchone()
+        row = self._db.execute(f"SELECT min(not_before) {asked_for}", those).fetchone()
         return float(row[0] or 0.0)
+
+    def _last_priority(self, host_id: int) -> int:
+        """Tell up to which priority a host may be asked: that of its robots.txt until it is known.
+
+        As a bound of the key: what waits for robots.txt may be hundreds of thousands of URLs.
+        """
+        row = self._db.execute("SELECT robots_status FROM host WHERE id = ?", (host_id,)).fetchone()
+        return 0 if row[0] is None else LAST_PRIORITY
 
     def take(self, kept: int, now: float, until: float) -> tuple[HostLease, ...]:
         """Take free hosts up to this worker's fair share of those that have something to do."""
@@ -144,8 +152,9 @@ class Leases:
             "SELECT id, origin, epoch + 1, max(next_at, lease_until), robots_status, robots,"
             " failures, why, cookies FROM host"
             " WHERE run_id = ? AND idle = 0 AND (owner IS NULL OR lease_until < ?) AND next_at < ?"
-            " ORDER BY next_at LIMIT ?",
-            (self._run, now, now + _AHEAD_S, room),
+            # whose targets wait to be tried again, that has none to give before
+            " AND (next_at <= ? OR why <> 'retry') ORDER BY next_at LIMIT ?",
+            (self._run, now, now + _AHEAD_S, now, room),
         ).fetchall()
         leases = []
         for host_id, origin, epoch, next_at, status, body, *state in rows:
@@ -176,12 +185,11 @@ class Leases:
         """Give what is due on a host: until its robots.txt is known, only that."""
         rows = self._db.execute(
             "SELECT url.id, url.url, parent.url, url.hops, todo.attempt FROM todo"
-            " JOIN url ON url.id = todo.url_id JOIN host ON host.id = todo.host_id"
+            " JOIN url ON url.id = todo.url_id"
             " LEFT JOIN url AS parent ON parent.id = url.via"
-            " WHERE todo.host_id = ? AND todo.not_before <= ?"
-            " AND (todo.priority = 0 OR host.robots_status IS NOT NULL)"
+            " WHERE todo.host_id = ? AND todo.priority <= ? AND todo.not_before <= ?"
             " ORDER BY todo.priority, todo.url_id LIMIT ?",
-            (host_id, now, most),
+            (host_id, self._last_priority(host_id), now, most),
         ).fetchall()
         return [
             Target(id=i, host_id=host_id, url=url, via=via, hops=hops, attempt=attempt)

@@ -21,6 +21,7 @@ HOST_FAILING: Final = "host-failing"
 _PRIORITY = "CASE WHEN {hops} = 'P' THEN 0 WHEN substr({hops}, -1) = 'X' THEN 2 ELSE 1 END"
 PRIORITY: Final = _PRIORITY.format(hops="hops")
 """SQL: the place in its host's list of a URL, by its column `hops`."""
+LAST_PRIORITY: Final = 2
 
 # by the whole key: without the priority each of these would read all that waits on the host
 _LISTED = f"host_id = ? AND priority = {_PRIORITY.format(hops='?')} AND url_id = ?"
