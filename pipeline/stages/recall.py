@@ -195,10 +195,15 @@ def _capture(record: StoredRecord, member: Member, warc: str) -> Entry | _Repeat
         record_id=member.record_id,
         url=url,
         date=member.date,
-        chunked=framing(head).kind == "chunked",
+        chunked=is_chunked(head),
     )
     found = _entry(url, here, digest, head.status, *validators(head))
     return replace(found, warc=warc, offset=member.offset)
+
+
+def is_chunked(head: Head) -> bool:
+    """Tell whether chunk sizes stand between the payload's bytes."""
+    return framing(head).kind == "chunked"
 
 
 def validators(head: Head | None) -> tuple[str | None, str | None]:

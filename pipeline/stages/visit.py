@@ -11,10 +11,11 @@ from pipeline.archive.member import Record
 from pipeline.crawl.frontier.catalogue import Entry, Known
 from pipeline.crawl.rules import politeness
 from pipeline.model.exchange import Exchange
-from pipeline.model.http import Head, framing
+from pipeline.model.http import Head
 from pipeline.model.records import Original
 from pipeline.model.target import Change, Kind, Target
 from pipeline.stages.follow import Ways
+from pipeline.stages.recall import is_chunked, validators
 
 _RECORDS = 3  # of a capture: response, request, metadata
 _GONE = frozenset({404, 410})
@@ -131,7 +132,7 @@ class Visit:
         head = exchange.head
         if head is None or exchange.truncated:
             return None
-        etag, modified = (_text(head.get(name)) for name in (b"etag", b"last-modified"))
+        etag, modified = validators(head)
         known = self.known
         if revisit is not None and known is not None and head.status == 304:
             return replace(known, etag=etag or known.etag, modified=modified or known.modified)
@@ -163,12 +164,3 @@ class Visit:
 def trail_of(target: Target) -> Trail:
     """Tell how the crawl came to a target."""
     return Trail(url=target.url, via=target.via, hops=target.hops)
-
-
-def is_chunked(head: Head) -> bool:
-    """Tell whether chunk sizes stand between the payload's bytes."""
-    return framing(head).kind == "chunked"
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

@@ -25,8 +25,9 @@ from pipeline.model.target import Kind, Target, longer
 from pipeline.stages.follow import Follower, Ways
 from pipeline.stages.hosts import Host
 from pipeline.stages.memory import Memory
+from pipeline.stages.recall import is_chunked
 from pipeline.stages.rules import Rules
-from pipeline.stages.visit import Taken, Visit, is_chunked, trail_of
+from pipeline.stages.visit import Taken, Visit, trail_of
 
 MOST_LINK_BYTES = 16 * 1024 * 1024
 """Links are sought in this much of a page."""
