@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.crawl.frontier.catalogue import Catalogue, Entry, Known, payload_key
+from pipeline.crawl.frontier.catalogue import Catalogue, Known, payload_key
 from pipeline.model.records import Original
 
 _MOST_KEYS: Final = 200_000
@@ -31,7 +31,7 @@ class Memory:
         self._keys: set[int] | None = set() if enabled and not self._is_recrawl else None
         self._read: dict[str, int] = {}
         self._fresh: dict[str, Original] = {}
-        self._entries: list[Entry] = []
+        self._entries: list[Known] = []
 
     def known(self, url: str) -> Known | None:
         """Give the last capture of `url` in an earlier run."""
@@ -58,18 +58,18 @@ class Memory:
             return None
         return self._catalogue.original(payload_digest, chunked=chunked)
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: Known) -> None:
         """Remember what was just appended to the worker's WARC file."""
         if self._enabled:
             self._entries.append(entry)
             self._fresh.setdefault(entry.payload_digest, entry.original)
 
-    def take(self) -> list[Entry]:
+    def take(self) -> list[Known]:
         """Give what the commit that follows will make real."""
         entries, self._entries = self._entries, []
         return entries
 
-    def enter(self, entries: list[Entry]) -> None:
+    def enter(self, entries: list[Known]) -> None:
         """Enter in the catalogue what was committed."""
         if entries:
             self._catalogue.enter(entries)

@@ -16,7 +16,7 @@ from typing import Final
 
 from pipeline.archive.index import BadLine, members_in
 from pipeline.archive.reader import bare_uri
-from pipeline.crawl.frontier.catalogue import Catalogue, Entry, Known, remove
+from pipeline.crawl.frontier.catalogue import Catalogue, Known, remove
 from pipeline.errors import ConfigError, StorageError
 from pipeline.model.content import decode_content
 from pipeline.model.http import Head, PayloadStream, framing
@@ -121,7 +121,7 @@ class _Repeat:
     payload_digest: str | None
     head: Head | None
 
-    def entry(self, catalogue: Catalogue) -> Entry | None:
+    def entry(self, catalogue: Catalogue) -> Known | None:
         """Say what is known of the URL after this check; None if its original is not known."""
         etag, modified = validators(self.head)
         known = catalogue.latest(self.original.url)
@@ -153,7 +153,7 @@ def _catch_up_with(layout: Layout, catalogue: Catalogue, name: Name, covered: in
         if covered < size:
             captures = _captures(layout, name, covered)
             while batch := list(islice(captures, _BATCH)):
-                catalogue.enter([found for found in batch if isinstance(found, Entry)])
+                catalogue.enter([found for found in batch if isinstance(found, Known)])
                 repeats = [found for found in batch if isinstance(found, _Repeat)]
                 entries = [(repeat, repeat.entry(catalogue)) for repeat in repeats]
                 catalogue.enter([entry for _, entry in entries if entry])
@@ -165,7 +165,7 @@ def _catch_up_with(layout: Layout, catalogue: Catalogue, name: Name, covered: in
     return orphans
 
 
-def _captures(layout: Layout, name: Name, start: int) -> Iterator[Entry | _Repeat]:
+def _captures(layout: Layout, name: Name, start: int) -> Iterator[Known | _Repeat]:
     """Give the captures of a sealed file from byte `start` on that may stand for others."""
     with (layout.root / name.warc).open("rb") as file:
         for member in members_in(layout.root / name.members):
@@ -180,7 +180,7 @@ def _captures(layout: Layout, name: Name, start: int) -> Iterator[Entry | _Repea
                     yield found
 
 
-def _capture(record: StoredRecord, member: Member, warc: str) -> Entry | _Repeat | None:
+def _capture(record: StoredRecord, member: Member, warc: str) -> Known | _Repeat | None:
     head, url, digest = record.http_head(), member.uri or "", member.payload_digest
     if member.type == "revisit":
         original = record.original
@@ -220,9 +220,9 @@ def _entry(
     status: int,
     etag: str | None,
     modified: str | None,
-) -> Entry:
+) -> Known:
     """Make an entry that leaves it to the catalogue to find where its original lies."""
-    return Entry(
+    return Known(
         url=url,
         original=original,
         payload_digest=payload_digest,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pipeline.archive.compose import Composer, Revisit, Trail
 from pipeline.archive.member import Record
-from pipeline.crawl.frontier.catalogue import Entry, Known
+from pipeline.crawl.frontier.catalogue import Known
 from pipeline.crawl.rules import politeness
 from pipeline.model.exchange import Exchange
 from pipeline.model.http import Head
@@ -116,7 +116,7 @@ class Visit:
             records += composer.absence(trail_of(target), now, self.kind, *self.absence)
         return records
 
-    def entry(self, records: Sequence[Record], warc: str, starts: Sequence[int]) -> Entry | None:
+    def entry(self, records: Sequence[Record], warc: str, starts: Sequence[int]) -> Known | None:
         """Give what the catalogue shall know, if the visit captured a whole response.
 
         Args:
@@ -143,7 +143,7 @@ class Visit:
             date=fields["WARC-Date"],
             chunked=is_chunked(head),
         )
-        return Entry(
+        return Known(
             url=exchange.url,
             original=revisit.original if revisit else here,
             payload_digest=exchange.payload_digest,

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.crawl.frontier import catalogue as module
-from pipeline.crawl.frontier.catalogue import NO_PAYLOAD, Catalogue, Entry, payload_key, remove
+from pipeline.crawl.frontier.catalogue import NO_PAYLOAD, Catalogue, Known, payload_key, remove
 from pipeline.errors import ConfigError, StorageError
 from pipeline.model.records import Original
 
@@ -31,7 +31,7 @@ def uuid_of(number: int) -> str:
     return f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
 
 
-def response(url: str = URL, payload: str = "x", offset: int = 100, **changed: Any) -> Entry:
+def response(url: str = URL, payload: str = "x", offset: int = 100, **changed: Any) -> Known:
     fields = {
         "url": url,
         "original": Original(record_id=uuid_of(offset), url=url, date="2026-01-01T00:00:00.001Z"),
@@ -42,13 +42,13 @@ def response(url: str = URL, payload: str = "x", offset: int = 100, **changed: A
         "warc": WARC,
         "offset": offset,
     }
-    return Entry(**{**fields, **changed})
+    return Known(**{**fields, **changed})
 
 
-def revisit(of: Entry, **changed: Any) -> Entry:
+def revisit(of: Known, **changed: Any) -> Known:
     """Give what the crawl enters for a capture that repeats another: it knows no place."""
-    fields = {name: getattr(of, name) for name in Entry.__slots__}
-    return Entry(**{**fields, "warc": "", "offset": -1, **changed})
+    fields = {name: getattr(of, name) for name in Known.__slots__}
+    return Known(**{**fields, "warc": "", "offset": -1, **changed})
 
 
 @pytest.fixture

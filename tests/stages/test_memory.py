@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl.frontier.catalogue import Catalogue, Entry
+from pipeline.crawl.frontier.catalogue import Catalogue, Known
 from pipeline.model.records import Original
 from pipeline.stages import memory as module
 from pipeline.stages.memory import Memory
@@ -18,7 +18,7 @@ def digest(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def entry(payload: str, warc: str, offset: int = 100, *, chunked: bool = False) -> Entry:
+def entry(payload: str, warc: str, offset: int = 100, *, chunked: bool = False) -> Known:
     url = f"http://example.org/{payload}"
     here = Original(
         record_id=f"urn:uuid:00000000-0000-4000-8000-{offset:012d}",
@@ -26,7 +26,7 @@ def entry(payload: str, warc: str, offset: int = 100, *, chunked: bool = False) 
         date="2026-01-01T00:00:00.001Z",
         chunked=chunked,
     )
-    return Entry(
+    return Known(
         url=url,
         original=here,
         payload_digest=digest(payload),
@@ -50,12 +50,12 @@ def memory(path: Path) -> Iterator[Memory]:
     opened.close()
 
 
-def commit(memory: Memory, made: Entry) -> None:
+def commit(memory: Memory, made: Known) -> None:
     memory.note(made)
     memory.enter(memory.take())
 
 
-def find(memory: Memory, made: Entry, *, chunked: bool = True) -> Original | None:
+def find(memory: Memory, made: Known, *, chunked: bool = True) -> Original | None:
     return memory.original(made.payload_digest, chunked=chunked)
 
 

@@ -85,10 +85,6 @@ class Known:
             yield "If-Modified-Since", self.modified
 
 
-Entry = Known
-"""What is entered is what will be known."""
-
-
 class Catalogue:
     """One collection's part of the file at `path`. Threads may use it side by side.
 
@@ -178,7 +174,7 @@ class Catalogue:
             ).fetchall()
         return [key for (key,) in rows]
 
-    def enter(self, entries: Sequence[Entry]) -> None:
+    def enter(self, entries: Sequence[Known]) -> None:
         """Enter captures whose records are committed; all of them or, if it fails, none.
 
         An entry is of a whole response with a head (FORMAT.md §2). One without `warc` is of a
@@ -226,7 +222,7 @@ class Catalogue:
                     self._db.execute("DELETE FROM warc WHERE id = ?", (number,))
                     del self._numbers[name]
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
+    def _keep(self, entries: Sequence[Known]) -> None:
         """Enter the response records; those that are known already stay as they are."""
         self._db.executemany(
             "INSERT OR IGNORE INTO response"
@@ -253,7 +249,7 @@ class Catalogue:
                 "UPDATE warc SET covered = max(covered, ?) WHERE id = ?", (end, self._numbers[name])
             )
 
-    def _place(self, entry: Entry) -> tuple[int, int] | None:
+    def _place(self, entry: Known) -> tuple[int, int] | None:
         """Give the file and offset of the response record that an entry refers to."""
         if entry.warc:
             return self._numbers[entry.warc], entry.offset
@@ -264,7 +260,7 @@ class Catalogue:
         ).fetchone()
         return place
 
-    def _latest_row(self, entry: Entry, place: tuple[int, int] | None) -> tuple[Any, ...] | None:
+    def _latest_row(self, entry: Known, place: tuple[int, int] | None) -> tuple[Any, ...] | None:
         if place is None:
             return None
         # conditions make sense for a page that is there, and only where we hold its content
