@@ -117,11 +117,12 @@ class _Supervisor:
         self._watch = RulesWatch(layout, rules)
         self._begun = self._looked = time.monotonic()
         self._metrics_at = 0.0
-        self._is_full = False
+        self._shortage: StorageError | None = None
 
     def run(self, observe: Observe, interrupted: Interrupted) -> CrawlReport:
         """Bring the run to its end, or to where it was interrupted."""
-        self._demand_room()
+        if shortage := self._find_shortage():
+            raise shortage
         # no database handle may cross a fork, so each part opens its own
         with self._frontier() as frontier:
             run = self._start(frontier)
@@ -133,8 +134,8 @@ class _Supervisor:
                 frontier.cut(run, time.time())
             if frontier.exhausted(run):
                 return self._finish(run, frontier)
-        if self._is_full:
-            self._demand_room()
+        if self._shortage:
+            raise self._shortage
         return self._report(run, None)
 
     def _frontier(self) -> closing[Frontier]:
@@ -195,24 +196,16 @@ class _Supervisor:
         hosts = len({origin(seed.url) for seed in collection.seeds})
         return max(1, min(wanted, hosts))
 
-    def _demand_room(self) -> None:
-        """Refuse to go on where the disk is nearly full.
-
-        Raises:
-            StorageError: see above.
-
-        """
-        free = self._free()
-        if free < self._rules.policy.min_free_bytes:
-            raise StorageError(
-                f"{self._layout.root}: {size(free)} free on the disk, and crawl.min_free_bytes is"
-                f" {size(self._rules.policy.min_free_bytes)}: the crawl of"
-                f" {self._rules.collection.name} pauses. Nothing is lost: make room, then run it"
-                " again to go on"
-            )
-
-    def _free(self) -> int:
-        return shutil.disk_usage(self._layout.root).free
+    def _find_shortage(self) -> StorageError | None:
+        """Say that the disk is nearly full and the crawl pauses; None where there is room."""
+        free, least = shutil.disk_usage(self._layout.root).free, self._rules.policy.min_free_bytes
+        if free >= least:
+            return None
+        return StorageError(
+            f"{self._layout.root}: {size(free)} free on the disk, and crawl.min_free_bytes is"
+            f" {size(least)}: the crawl of {self._rules.collection.name} pauses. Nothing is lost:"
+            " make room, then run it again to go on"
+        )
 
     def _work(self, run: Run, observe: Observe, interrupted: Interrupted) -> None:
         """Run the worker processes until each has ended, sealing what they close."""
@@ -239,8 +232,9 @@ class _Supervisor:
                 for number in killed:
                     frontier.reap(number, time.time(), self._rules.policy.delay_s)
                     self._tell(f"Worker {number} was killed; another takes its place.")
-                self._is_full = self._free() < self._rules.policy.min_free_bytes
-                if interrupted() or self._is_full:
+                # found once, it holds: what the workers leave behind as they end may make room
+                self._shortage = self._shortage or self._find_shortage()
+                if interrupted() or self._shortage:
                     crew.stop()
                 self._spend(run, frontier)
                 self._take_up_rules(run)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from pipeline.config import load
+from pipeline.crawl.rules.seeds import load_collections
+from pipeline.errors import StorageError
+from pipeline.model.layout import Layout
+from pipeline.stages.crawl import crawl
+from pipeline.stages.rules import CrawlOptions
 
 
 @pytest.mark.parametrize("workers", ["1", "4"])
@@ -56,6 +64,33 @@ def test_a_disk_that_is_nearly_full_pauses_the_crawl(archive: Any, site: Any) ->
     config = archive.root / "config.toml"
     config.write_text(config.read_text().replace(str(1 << 40), "1"))
     assert archive.json("crawl")["failed"] == 0
+
+
+def test_a_pause_for_want_of_room_is_told_also_when_the_end_of_the_workers_made_room(
+    archive: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.link_chain(30)
+    archive.collection("c", f"{site.address}/\n")
+    layout = Layout(archive.root)
+    layout.working.mkdir()
+    collections = load_collections(layout.seeds, ["c"])
+    # enough at the start, too little at one look while the workers are under way, then enough again
+    free = iter([1 << 40, 0])
+    monkeypatch.setattr(
+        "pipeline.stages.crawl.shutil.disk_usage",
+        lambda _: SimpleNamespace(free=next(free, 1 << 40)),
+    )
+    with pytest.raises(StorageError, match="pauses"):
+        crawl(
+            layout,
+            load(layout.root, {}),
+            collections,
+            CrawlOptions(delay_s=0.2),
+            lambda _: None,
+            lambda: False,
+            lambda _: None,
+        )
+    assert archive.captures() and len(site.log) < 30
 
 
 def test_links_to_addresses_of_other_kinds_are_refused_without_a_connection(
