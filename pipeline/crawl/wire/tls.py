@@ -10,11 +10,11 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import certifi
+from msgspec import Struct
 
 from pipeline.crawl.wire.ciphers import iana_name
 from pipeline.errors import ConfigError
@@ -53,8 +53,7 @@ class Trust:
             return context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unprotected:
+class Unprotected(Struct, frozen=True, kw_only=True):
     """TLS did not come about.
 
     Attributes:
@@ -103,7 +102,10 @@ def describe(sock: ssl.SSLSocket, protocol: str, certificate: str) -> Tls:
 def _context(demand: Demand, ca_bundle: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["http/1.1"])
-    if demand != "strict":
+    if demand == "strict":
+        # some systems (Debian's Python) leave the floor to OpenSSL's configuration
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    else:
         context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
         # to name the old versions here warns; SSL 2 and 3 stay off all the same
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
