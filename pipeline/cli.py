@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
+from msgspec import Struct, field
 
 from pipeline import __version__
 from pipeline.display import Display, say
@@ -37,8 +37,7 @@ _ENDED = "ended at once; what was committed is kept: run it again to go on"
 _STOPPING = b"Stopping: finishing what is in flight. Press Ctrl-C again to end at once.\n"
 
 
-@dataclass
-class Session:
+class Session(Struct):
     """What the options before the verb say."""
 
     root: Path

@@ -6,9 +6,10 @@ Pure: record ids come from the caller, dates from the exchange.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from pipeline.archive.member import Record
 from pipeline.model.digest import sha256
@@ -27,8 +28,7 @@ _RESPONSE = "application/http;msgtype=response"
 _TLS = {"TLSv1": "tls/1.0", "TLSv1.1": "tls/1.1", "TLSv1.2": "tls/1.2", "TLSv1.3": "tls/1.3"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trail:
+class Trail(Struct, frozen=True, kw_only=True):
     """How the crawl came to a URL: what the metadata record of a capture tells."""
 
     url: str
@@ -36,16 +36,14 @@ class Trail:
     hops: str
 
 
-@dataclass(frozen=True, slots=True)
-class Revisit:
+class Revisit(Struct, frozen=True):
     """That a response repeats what the archive holds, and which record holds it."""
 
     profile: Profile
     original: Original
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(Struct, frozen=True, kw_only=True):
     """What the head of each WARC file says about its origin."""
 
     info: Sequence[tuple[str, str]]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct, structs
 
 from pipeline.archive.index import BadLine, is_listed, member_line, members_in, parse_capture
 from pipeline.archive.validator import MAX_FINDINGS, Inspection, inspect
@@ -58,15 +59,14 @@ def index_is_out_of_date(path: Path, captures: Sequence[Capture]) -> bool:
 
 
 def _without_keys(captures: Iterable[Capture]) -> list[Capture]:
-    return sorted((replace(capture, key="") for capture in captures), key=_place)
+    return sorted((structs.replace(capture, key="") for capture in captures), key=_place)
 
 
 def _place(capture: Capture) -> int:
     return capture.offset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Comparison:
+class _Comparison(Struct, frozen=True, kw_only=True):
     changed: list[Member]
     moved: list[Member]
     added: list[Member]
@@ -138,7 +138,7 @@ def _explain(
     for member in compared.changed:
         known = inner.get(member.offset)
         finding = known or Finding.of("E405", name, "its bytes are not those that were sealed")
-        yield replace(
+        yield structs.replace(
             finding, offset=member.offset, length=member.length, record_id=member.record_id
         )
     if compared.moved:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from msgspec import Struct
 from warcio.statusandheaders import StatusAndHeaders
 
 from pipeline.archive.codec import Codec, compress_member, compressor, fast_level
@@ -28,8 +28,7 @@ _BARELY: Final = 0.9
 _ASCII: Final = bytes(range(128))
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A record to be written: its header fields in order, without Content-Length, and its block."""
 
     fields: Sequence[tuple[str, str]]

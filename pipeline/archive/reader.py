@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from pipeline.archive.inflate import BadMember, Inflater, Search, Window
 from pipeline.model.rules import explain
@@ -117,8 +118,7 @@ class Record(NamedTuple):
         return self.fields.first.get(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Damage:
+class Damage(Struct, frozen=True, kw_only=True):
     """Bytes of a file that are no sound record.
 
     Attributes:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from pipeline.archive.block import SOUND, Judgement, LargeBlock, judge
 from pipeline.archive.index import capture_line, is_listed, parse_capture
@@ -60,8 +61,7 @@ _SEPARATORS = dict.fromkeys(map(ord, "-:TZ"))
 _PADDING = "00000101000000"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class Inspection(Struct, frozen=True, kw_only=True):
     """What one pass over a WARC file found.
 
     Attributes:

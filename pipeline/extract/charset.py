@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 
 import chardet
+from msgspec import Struct
 
 from pipeline.model.document import Charset, CharsetMethod, legible
 from pipeline.model.encodings import CODECS, canonical_name, is_latin_1
@@ -53,8 +53,7 @@ _WINDOWS_1252 = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class Decoded(Struct, frozen=True, kw_only=True):
     """A text, how it was read, and flags for what a reader should doubt."""
 
     text: str
@@ -62,15 +61,13 @@ class Decoded:
     flags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
+class _Declared(Struct, frozen=True):
     http: str | None
     meta: str | None
     raw: str | None  # the label that would win, as written
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(Struct, frozen=True):
     used: str
     method: CharsetMethod
     text: str

@@ -8,8 +8,9 @@ versions give the same document. Odd pages become flags and anomalies; nothing i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from msgspec import Struct, structs
 
 from pipeline import __version__
 from pipeline.extract import charset, sniff
@@ -32,8 +33,7 @@ from pipeline.model.url import Rejected, absolute
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """No document is made of this capture; `reason` is a stable word to count by."""
 
     reason: str
@@ -58,7 +58,7 @@ def extract(source: Source, policy: ExtractPolicy) -> Document | Skipped:
     else:
         return Skipped(f"media-type {kind or http}")
     if len(payload) < len(source.payload):
-        reading = replace(reading, anomalies=(_cut(source, payload), *reading.anomalies))
+        reading = structs.replace(reading, anomalies=(_cut(source, payload), *reading.anomalies))
     return _document(source, policy, MediaType(http=http, sniffed=kind), reading)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from bs4 import BeautifulSoup
+from msgspec import Struct
 
 _ARTICLES = frozenset(
     {
@@ -28,8 +28,7 @@ _MAX_CHARS = 500_000
 _MAX_OBJECTS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(Struct, frozen=True, kw_only=True):
     """The properties of the first article object of a page, as written."""
 
     published: str | None = None

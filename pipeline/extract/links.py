@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from bs4 import BeautifulSoup, Tag
+from msgspec import Struct
 
 from pipeline.extract.visible import inner_text
 from pipeline.model.document import Frame, Link
@@ -37,8 +37,7 @@ MAX_LINK_CHARS: Final = 4_000_000
 """Characters of all links and frames of one page that are kept, whatever their number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class References:
+class References(Struct, frozen=True, kw_only=True):
     """The page's links and frames, and how many references were left out and why.
 
     Attributes:

@@ -8,11 +8,10 @@ text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import trafilatura
 from bs4 import BeautifulSoup
 from lxml import etree
+from msgspec import Struct
 
 from pipeline.model.document import legible
 
@@ -33,8 +32,7 @@ _FAILURES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class MainText:
+class MainText(Struct, frozen=True):
     """The main text, or None and the name of the failure where there was one."""
 
     text: str | None

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
 
 from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
+from msgspec import Struct
 
 _XML_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,500}>")
 _ANY_CASE = re.ASCII | re.IGNORECASE  # HTML §4.6: only ASCII letters are alike in both cases
@@ -21,8 +21,7 @@ _MAX_PROLOGUE = 10_000
 _FRAMESET = re.compile(r"<frameset(?=[\s/>])", _ANY_CASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Markup:
+class Markup(Struct, frozen=True, kw_only=True):
     """Repaired HTML text, and a flag for each repair."""
 
     text: str

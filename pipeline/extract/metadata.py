@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from bs4 import BeautifulSoup, Tag
+from msgspec import Struct
 
 from pipeline.extract.dates import read_date
 from pipeline.extract.jsonld import read_statement
@@ -67,8 +67,7 @@ _PRINTED_MODIFIED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metadata:
+class Metadata(Struct, frozen=True, kw_only=True):
     """The page's statements about itself; see docs/document.md for each."""
 
     title: Claim | None = None

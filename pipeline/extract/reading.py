@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from pipeline.extract.links import References
 from pipeline.extract.metadata import Metadata
 from pipeline.model.document import Anomaly, Charset, TextMethod
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """Texts, statements and references of one payload."""
 
     method: TextMethod

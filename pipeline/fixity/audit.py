@@ -7,8 +7,9 @@ other, and both against the disk, in both directions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from pipeline.fixity.ledger import NAME as LEDGER
 from pipeline.fixity.ledger import Ledger
@@ -23,8 +24,7 @@ CREATION = "creation"
 """Type of the first event of every ledger (FORMAT.md §8)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class Expected(Struct, frozen=True, kw_only=True):
     """A sealed file as manifest and ledger have it; `size` is None if only the manifest knows."""
 
     path: str
@@ -32,8 +32,7 @@ class Expected:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class Observed(Struct, frozen=True, kw_only=True):
     """A file as it is on the disk, or the trouble that kept it from being read."""
 
     size: int = 0

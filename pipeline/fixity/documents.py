@@ -10,9 +10,10 @@ import json
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.model.document import MAX_LINE
 
@@ -21,8 +22,7 @@ _STEP = 8192
 _OUTPUT = 1 << 20
 
 
-@dataclass(slots=True)
-class DocumentLines:
+class DocumentLines(Struct):
     """The lines of one gzip file of documents. Iterate it once, then look at the attributes.
 
     Attributes:

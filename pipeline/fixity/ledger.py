@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from pipeline import durable
 from pipeline.errors import IntegrityError
@@ -44,8 +45,7 @@ _KEYS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedFile:
+class SealedFile(Struct, frozen=True, kw_only=True):
     """A file as it was when it was sealed: path in the archive, hex digest, bytes."""
 
     path: str
@@ -53,8 +53,7 @@ class SealedFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something that happened, not yet chained (PREMIS 3, event entity).
 
     Attributes:
@@ -92,8 +91,7 @@ class Event:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """A ledger that was read and checked.
 
     Attributes:

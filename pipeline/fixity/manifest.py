@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pipeline import durable
 from pipeline.model.finding import Finding
@@ -22,8 +23,7 @@ _MAX_PATH = 1024
 _MAX_FAULTS = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """The sealed files: hex digest by path.
 
     Attributes:

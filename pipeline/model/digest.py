@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SIZES = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64}
 
@@ -15,8 +16,7 @@ def sha256(data: bytes | bytearray | memoryview) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True):
     """A labelled digest as found in a record header (WARC 1.1 §5.8)."""
 
     algorithm: str

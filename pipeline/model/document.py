@@ -7,8 +7,9 @@ explains each field; `pipeline/extract/document.schema.json` is the contract.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 SCHEMA = "holdfast/document/1"
 
@@ -36,24 +37,21 @@ def legible(text: str) -> str:
     return _NO_SCALAR_VALUE.sub("\ufffd", text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anomaly:
+class Anomaly(Struct, frozen=True, kw_only=True):
     """Something that went wrong with this capture or its extraction, and was survived."""
 
     code: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaType:
+class MediaType(Struct, frozen=True, kw_only=True):
     """What the server called the payload, and what its bytes look like (`type/subtype`)."""
 
     http: str | None
     sniffed: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charset:
+class Charset(Struct, frozen=True, kw_only=True):
     """Which encoding the text was read in, and all evidence for it, in WHATWG names.
 
     Attributes:
@@ -73,8 +71,7 @@ class Charset:
     replaced: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """A value the page states about itself: tidied, as written, and where it stood."""
 
     value: str
@@ -82,8 +79,7 @@ class Claim:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DateClaim:
+class DateClaim(Struct, frozen=True, kw_only=True):
     """A date the page states: `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, never finer than written.
 
     `value` and `precision` are None where something was written that has no certain reading.
@@ -95,16 +91,14 @@ class DateClaim:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Language:
+class Language(Struct, frozen=True, kw_only=True):
     """The language that page or server declares (a BCP 47 tag as written), and where."""
 
     declared: str
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """A reference from the page: absolute URL, `rel` tokens, element name, visible text."""
 
     url: str
@@ -113,16 +107,14 @@ class Link:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Struct, frozen=True, kw_only=True):
     """A frame of a frameset: absolute URL and the name that links aim at."""
 
     url: str
     name: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(Struct, frozen=True, kw_only=True):
     """The record the document was made from: WARC path, member position, id, stored digests."""
 
     warc: str
@@ -133,8 +125,7 @@ class Provenance:
     block_digest: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extractor:
+class Extractor(Struct, frozen=True, kw_only=True):
     """What made the document: software, its settings, and the libraries by one digest."""
 
     name: str
@@ -143,8 +134,7 @@ class Extractor:
     environment: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """One line of `extracted/<collection>/NAME.jsonl.gz`; docs/document.md gives each meaning.
 
     Attributes:
@@ -189,8 +179,8 @@ class Document:
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, str):

@@ -5,16 +5,16 @@ For every module that looks for damage and for the reports that tell of it. Pure
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct, structs
 
 from pipeline.model.rules import explain
 
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What is wrong, where, and which documents it touches; made with `Finding.of`.
 
     Attributes:
@@ -69,7 +69,7 @@ class Finding:
 
     def with_affected(self, documents: tuple[str, ...]) -> Finding:
         """Name the documents that were derived from the damaged record."""
-        return replace(self, affected=documents)
+        return structs.replace(self, affected=documents)
 
     def as_json(self) -> dict[str, Any]:
         """Give the object that `holdfast --json verify` prints for this finding."""

@@ -6,8 +6,9 @@ Pure: paths are text, relative to the archive's root.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 WARC: Final = ".warc.gz"
 MEMBERS: Final = ".members.jsonl"
@@ -41,8 +42,7 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """The NAME of a WARC file, or the RUN of a report, in its collection."""
 
     collection: str
@@ -84,8 +84,7 @@ class Name:
         return f"extracted/{self.collection}/{self.name}{later}.jsonl.gz"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What a path in an archive names; `revision` counts for documents only."""
 
     name: Name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Member(NamedTuple):
@@ -23,8 +24,7 @@ class Member(NamedTuple):
     payload_digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capture:
+class Capture(Struct, frozen=True, kw_only=True):
     """One line of NAME.cdxj (FORMAT.md §4): a response or revisit record that can be shown."""
 
     key: str
@@ -38,8 +38,7 @@ class Capture:
     filename: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
+class Original(Struct, frozen=True, kw_only=True):
     """A response record that holds a payload which revisit records refer to (WARC 1.1 §5.11-5.13).
 
     Attributes:

@@ -11,10 +11,10 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
+from msgspec import Struct
 
 from pipeline.errors import ConfigError
 from pipeline.model.wording import printable
@@ -27,8 +27,7 @@ _KEY = re.compile(r"""\s*([A-Za-z0-9_."' -]+?)\s*=""")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One thing to mend in a file: a line (None if it is not known), and what is wrong."""
 
     file: str

@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pipeline.archive.codec import decompressor, inflate_error
 from pipeline.archive.index import BadLine, find_members, members_in
@@ -26,8 +27,7 @@ _PIECE = 1024 * 1024
 _LOG = re.compile(r"urn:holdfast:[^/]+:crawl-log/[0-9]+\.jsonl")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absence:
+class Absence(Struct, frozen=True, kw_only=True):
     """A URL without a capture, as its metadata record or a crawl log tells of it.
 
     `at` is the moment of that; for what was never asked for, the moment of the log.

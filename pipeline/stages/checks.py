@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.archive.index import find_captures, find_members, timestamp
 from pipeline.fixity import disk
@@ -17,8 +18,7 @@ from pipeline.model.names import parse
 _WHOLE_DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]+)?Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """An answer 304: the page is still what the capture before this moment is.
 
     Attributes:

@@ -7,9 +7,10 @@ show two spikes and nothing between them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+
+from msgspec import Struct
 
 _WIDTH, _HEIGHT = 760, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 8, 12, 34
@@ -24,8 +25,7 @@ _MOST_TICKS = 8
 _DAY_MIN = 1440
 
 
-@dataclass(frozen=True, slots=True)
-class TimeAxis:
+class TimeAxis(Struct, frozen=True):
     """Where each point of time stands on a chart.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, structs
 
 from pipeline.crawl.frontier.account import Account, Counts, HostState
 from pipeline.crawl.frontier.runs import Run
@@ -37,8 +38,7 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlProgress:
+class CrawlProgress(Struct, frozen=True, kw_only=True):
     """How far a crawl has come, for the display; `hosts_shown` are those with most to do."""
 
     collection: str
@@ -76,8 +76,7 @@ class CrawlProgress:
         return [(host.origin, f"{host.waiting:,}", host.state) for host in self.hosts_shown]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlReport:
+class CrawlReport(Struct, frozen=True, kw_only=True):
     """The account of one run, or of the part of it that was done before an interruption.
 
     The fields are explained in FORMAT.md §5.
@@ -138,7 +137,7 @@ class CrawlReport:
         return self._without((*_ON_SCREEN_ONLY, "page"))
 
     def _without(self, names: Sequence[str]) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name not in names}
+        return {name: value for name, value in structs.asdict(self).items() if name not in names}
 
 
 def report_of(account: Account, run: Run, finished_at: str | None, page: str = "") -> CrawlReport:
@@ -237,8 +236,7 @@ def _told(hosts: Sequence[HostState]) -> tuple[dict[str, Any], ...]:
     return tuple({**{n: getattr(h, n) for n in names}, "bytes": h.received} for h in hosts)
 
 
-@dataclass(frozen=True, slots=True)
-class CrawlSummary:
+class CrawlSummary(Struct, frozen=True):
     """The reports of the collections that were crawled together."""
 
     reports: Sequence[CrawlReport]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
+
+from msgspec import Struct
 
 _LAST_CHANGED: Final = "Sat, 16 Jan 1999 11:20:00 GMT"
 _IDLE_S: Final = 10
@@ -35,8 +36,7 @@ _NAMES_ON_SITE = {
 _MOVED = {"/old-news.html": "/news.html"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     status: HTTPStatus
     media_type: str
     body: bytes

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.model.records import Capture
 from pipeline.model.wording import printable, size
@@ -33,8 +34,7 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutsideCheck:
+class OutsideCheck(Struct, frozen=True, kw_only=True):
     """What a checksum program that knows nothing of Holdfast said about the manifest."""
 
     program: str
@@ -42,8 +42,7 @@ class OutsideCheck:
     files: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoReport:
+class DemoReport(Struct, frozen=True, kw_only=True):
     """The archive the demo has made, read back from its files.
 
     Attributes:

@@ -12,9 +12,10 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from pipeline import durable
 from pipeline.archive.reader import Damage, walk
@@ -37,8 +38,7 @@ _GZIP_LEVEL = 6
 _HEAD_ROOM = 512 * 1024  # a block is an HTTP head and chunk framing more than its payload
 
 
-@dataclass(slots=True, kw_only=True)
-class _Account:
+class _Account(Struct, kw_only=True):
     """What happened so far; one for a WARC file, and one for the whole call."""
 
     documents: int = 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.model.wording import table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """How far extraction has come."""
 
     warc: str
@@ -29,8 +29,7 @@ class Progress:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unread(Struct, frozen=True, kw_only=True):
     """Bytes of a WARC file that could not be read as a record; `offset` None is the whole file."""
 
     path: str
@@ -48,8 +47,7 @@ class Unread:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtractReport:
+class ExtractReport(Struct, frozen=True, kw_only=True):
     """What extraction made, what it passed over and why.
 
     Attributes:

@@ -16,8 +16,9 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.extract.extractor import Skipped, extract, unread
 from pipeline.extract.policy import ExtractPolicy
@@ -28,8 +29,7 @@ from pipeline.model.document import MAX_LINE, Anomaly, Document
 _AHEAD_PER_WORKER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A document as its canonical JSON line, and the codes of its anomalies."""
 
     data: bytes

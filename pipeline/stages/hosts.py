@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pipeline.crawl.frontier.share import HostLease
 from pipeline.crawl.rules.cookies import Jar
 from pipeline.crawl.rules.robots import Robots
 
 
-@dataclass(slots=True)
-class Host:
+class Host(Struct):
     """One leased host, changed by the threads that ask it.
 
     Attributes:

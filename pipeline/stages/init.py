@@ -5,10 +5,11 @@ Leaves alone whatever else is in the folder, and never touches a folder that is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from pipeline import durable
 from pipeline.errors import ConfigError
@@ -169,8 +170,7 @@ delay_s = 2.0
 """
 
 
-@dataclass(frozen=True, slots=True)
-class InitReport:
+class InitReport(Struct, frozen=True):
     """A new archive: its folder, and the files and folders that were made in it."""
 
     root: Path

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from pipeline.crawl.frontier.account import Account, Counts, Hosts, Tally
 from pipeline.crawl.frontier.runs import Run
@@ -22,8 +23,7 @@ FILE: Final = "crawl.prom"
 _Sample = tuple[tuple[tuple[str, str], ...], int | float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunMetrics:
+class RunMetrics(Struct, frozen=True, kw_only=True):
     """How one run stands; times are Unix seconds, `finished_at` is None before its end."""
 
     collection: str

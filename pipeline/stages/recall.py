@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct, structs
 
 from pipeline.archive.index import BadLine, members_in
 from pipeline.archive.reader import bare_uri
@@ -112,8 +113,7 @@ def catch_up(layout: Layout, catalogue: Catalogue, collection: str, sealed: Iter
     catalogue.enter([entry for each in orphans if (entry := each.entry(catalogue))])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Repeat:
+class _Repeat(Struct, frozen=True, kw_only=True):
     """A revisit record, as the catalogue may come to know it."""
 
     url: str
@@ -198,7 +198,7 @@ def _capture(record: StoredRecord, member: Member, warc: str) -> Known | _Repeat
         chunked=is_chunked(head),
     )
     found = _entry(url, here, digest, head.status, *validators(head))
-    return replace(found, warc=warc, offset=member.offset)
+    return structs.replace(found, warc=warc, offset=member.offset)
 
 
 def is_chunked(head: Head) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from pipeline import __version__
 from pipeline.archive import codec
@@ -29,16 +29,14 @@ _SOFTWARE = ("warcio", "protego")
 _MEDIA_TYPES = {".toml": "application/toml", ".csv": "text/csv", ".opml": "text/x-opml"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrawlOptions:
+class CrawlOptions(Struct, frozen=True, kw_only=True):
     """What the command line overrides; None is as configured."""
 
     workers: int | None = None
     delay_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """The rules of one crawl of one collection."""
 
     config: Config

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.config import Config
 from pipeline.crawl.rules.seeds import Collection
@@ -20,8 +21,7 @@ from pipeline.stages.verify import verify
 from pipeline.stages.verify_report import VerifyReport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
+class RunReport(Struct, frozen=True, kw_only=True):
     """What the three parts of a run said; the later ones are None after an interruption."""
 
     crawls: Sequence[CrawlReport]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, structs
 
 from pipeline.crawl.frontier.account import Account, Counts, Hosts, HostState, Tally
 from pipeline.crawl.frontier.runs import Run
@@ -18,8 +19,7 @@ _RECENT_MIN = 5
 _MOST_ORIGIN = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStatus:
+class RunStatus(Struct, frozen=True, kw_only=True):
     """One unfinished run at one moment.
 
     Attributes:
@@ -43,12 +43,12 @@ class RunStatus:
         """Give the run's part of the status object."""
         return {
             "run_id": self.run.name,
-            **asdict(self.counts),
+            **structs.asdict(self.counts),
             "waiting": self.counts.waiting,
             "active_s": self.active_s,
             "ended_by": self.ended_by,
-            "host_counts": asdict(self.hosts),
-            "hosts": [asdict(host) for host in self.listed_hosts],
+            "host_counts": structs.asdict(self.hosts),
+            "hosts": [structs.asdict(host) for host in self.listed_hosts],
             "status": self.tally.status,
             "failures": self.tally.failures,
             "refusals": self.tally.refusals,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from pipeline.config import Config
 from pipeline.crawl.rules import secrets
@@ -37,8 +37,7 @@ _IN_WORDS = {
 _BY_WAY = {"embed": "E", "redirect": "R"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionCheck:
+class CollectionCheck(Struct, frozen=True, kw_only=True):
     """What the crawl of one collection would be.
 
     Attributes:
@@ -139,8 +138,7 @@ class CollectionCheck:
         return lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedsReport:
+class SeedsReport(Struct, frozen=True, kw_only=True):
     """What `seeds check` found; the seed files are all sound.
 
     Attributes:

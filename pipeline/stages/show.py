@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
+
+from msgspec import Struct, structs
 
 from pipeline.archive.index import find_captures, timestamp
 from pipeline.errors import ConfigError, IntegrityError
@@ -33,8 +34,7 @@ _REVISIT = "warc/revisit"
 _MOST_CHECKS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShowReport:
+class ShowReport(Struct, frozen=True, kw_only=True):
     """What the archive holds of one URL.
 
     Attributes:
@@ -68,11 +68,11 @@ class ShowReport:
         return {
             "url": self.url,
             "captures": [_told(warc, capture) for warc, capture in self.captures],
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [structs.asdict(check) for check in self.checks],
             "capture": _told(*self.chosen) if self.chosen else None,
             "original": _told(*self.original) if self.original else None,
             "document": self.document,
-            "absences": [asdict(absence) for absence in self.absences],
+            "absences": [structs.asdict(absence) for absence in self.absences],
         }
 
     def clean_text(self) -> str:
@@ -264,7 +264,7 @@ def _unreadable(path: str, reason: str) -> IntegrityError:
 
 
 def _told(warc: str, capture: Capture) -> dict[str, Any]:
-    return {**asdict(capture), "warc": warc}
+    return {**structs.asdict(capture), "warc": warc}
 
 
 def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:

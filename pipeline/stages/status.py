@@ -10,8 +10,9 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline import durable
 from pipeline.crawl.frontier.account import Account
@@ -28,8 +29,7 @@ _SUMMARY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionStatus:
+class CollectionStatus(Struct, frozen=True, kw_only=True):
     """What is sealed of one collection, and how far its unfinished run has come.
 
     Attributes:
@@ -57,8 +57,7 @@ class CollectionStatus:
         return told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusReport:
+class StatusReport(Struct, frozen=True, kw_only=True):
     """The state of an archive.
 
     Attributes:

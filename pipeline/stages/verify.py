@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct, field, structs
 
 from pipeline import durable
 from pipeline.errors import HoldfastError
@@ -37,8 +38,7 @@ _MAX_READINGS = 5
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyProgress:
+class VerifyProgress(Struct, frozen=True, kw_only=True):
     """How far verification has come."""
 
     files: int
@@ -105,8 +105,7 @@ def verify(
     return _report(level, tally, in_progress, left_out, accounts.ledger)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Accounts:
+class _Accounts(Struct, frozen=True, kw_only=True):
     """Manifest and ledger, read while a writer may be at work."""
 
     manifest: Manifest | None
@@ -159,8 +158,7 @@ def _unless_refused(read: Callable[[], _Read], name: str, refused: list[Finding]
         return None
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """What has been checked so far."""
 
     observe: Observer | None
@@ -204,7 +202,7 @@ def _tasks(root: Path, expected: dict[str, Expected], level: Level) -> list[Task
     for path, part in parts.items():
         task = Task(root=root, expected=expected[path], level=level, part=part)
         if part and part.kind == "warc":
-            task = replace(
+            task = structs.replace(
                 task,
                 members=expected.get(part.name.members),
                 index=expected.get(part.name.cdxj),

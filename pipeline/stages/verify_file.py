@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, structs
 
 from pipeline.archive.concordance import (
     ImpliedSidecars,
@@ -27,8 +28,7 @@ from pipeline.model.names import Kind, Part
 Level = Literal["files", "records"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """A file to check.
 
     Attributes:
@@ -62,8 +62,7 @@ class Task:
         return self.part is not None and self.part.kind == kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """What became of a task.
 
     Attributes:
@@ -96,7 +95,7 @@ def check(task: Task) -> Checked:
     if task.level == "records" and task.holds("documents") and not observed.trouble:
         documents, trouble = _count_documents(task)
         findings += trouble
-    return replace(_result(observed, findings), documents=documents)
+    return structs.replace(_result(observed, findings), documents=documents)
 
 
 def _check_records(task: Task) -> Checked:
@@ -115,7 +114,7 @@ def _check_records(task: Task) -> Checked:
         findings = _with_documents(task, (*known, *_inside(task, observed)))
     else:
         findings = (*inspection.findings, *_sidecars(task, inspection, implied))
-    return replace(
+    return structs.replace(
         _result(observed, findings),
         members=implied.members,
         records=sum(inspection.counts.values()) if inspection else 0,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from textwrap import fill
 from typing import Any, Final
+
+from msgspec import Struct
 
 from pipeline.model.finding import Finding
 from pipeline.model.wording import printable, size, table
@@ -30,8 +31,7 @@ _SHOWN = 50
 _SHOWN_AFFECTED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Struct, frozen=True, kw_only=True):
     """How much was really checked."""
 
     files: int = 0
@@ -49,16 +49,14 @@ class Counts:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """The ledger in one digest (RFC 6962 §2.1); `size` is its number of lines."""
 
     size: int
     root: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
+class VerifyReport(Struct, frozen=True, kw_only=True):
     """The result of the verify verb.
 
     Attributes:

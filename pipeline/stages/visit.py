@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct, structs
 
 from pipeline.archive.compose import Composer, Revisit, Trail
 from pipeline.archive.member import Record
@@ -21,8 +22,7 @@ _RECORDS = 3  # of a capture: response, request, metadata
 _GONE = frozenset({404, 410})
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What crossed the wire once, how the crawl came there, and what it repeats."""
 
     exchange: Exchange
@@ -30,8 +30,7 @@ class Taken:
     revisit: Revisit | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(Struct, frozen=True, kw_only=True):
     """What a visit brought.
 
     Attributes:
@@ -46,7 +45,7 @@ class Visit:
     kind: Kind | None
     taken: Sequence[Taken] = ()
     absence: tuple[str, str] | None = None
-    ways: Ways = Ways()  # noqa: RUF009  it is a tuple
+    ways: Ways = Ways()
     robots: tuple[int, bytes] | None = None
     known: Known | None = None
 
@@ -135,7 +134,9 @@ class Visit:
         etag, modified = validators(head)
         known = self.known
         if revisit is not None and known is not None and head.status == 304:
-            return replace(known, etag=etag or known.etag, modified=modified or known.modified)
+            return structs.replace(
+                known, etag=etag or known.etag, modified=modified or known.modified
+            )
         fields = dict(records[place].fields)
         here = Original(
             record_id=fields["WARC-Record-ID"].strip("<>"),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
+from msgspec import structs
 from requests.adapters import BaseAdapter
 
 from pipeline.archive.compose import Revisit, Trail
@@ -225,7 +225,7 @@ class Visitor:
                 return self._failed(target, answer, taken)
             trouble = self._server_trouble(target, answer, taken)
             if trouble is not None:
-                return trouble if trouble.kind is None else replace(trouble, robots=(503, b""))
+                return structs.replace(trouble, robots=(503, b"")) if trouble.kind else trouble
             taken.append(Taken(answer, trail, self._repeats(answer)))
             onward = _redirect(answer)
             if onward is None:

@@ -11,9 +11,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
+
+from msgspec import Struct
 
 from pipeline.archive.compose import Composer
 from pipeline.archive.member import Members, Record
@@ -52,8 +53,7 @@ _MOST_DISCOVERIES = 50_000
 _MOST_BYTES = 8_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """All that a worker process is told when it starts."""
 
     layout: Layout

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.crawl.frontier import catalogue as module
 from pipeline.crawl.frontier.catalogue import NO_PAYLOAD, Catalogue, Known, payload_key, remove

@@ -157,7 +157,7 @@ def test_nothing_is_invented(read: Read) -> None:
 def test_language_is_what_is_declared(
     make_source: Any, page: str, header: str | None, language: object
 ) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from pipeline.extract.extractor import extract
     from pipeline.extract.policy import ExtractPolicy

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.crawl.frontier.catalogue import Catalogue, Known
 from pipeline.model.digest import sha256

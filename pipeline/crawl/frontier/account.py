@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from pipeline.crawl.frontier.database import read_only
 from pipeline.crawl.frontier.runs import Run, WarcState
@@ -19,8 +20,7 @@ from pipeline.crawl.frontier.runs import Run, WarcState
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Struct, frozen=True, kw_only=True):
     """How far a run has come; `received` in bytes, `declined` are no part of the discovered."""
 
     discovered: int
@@ -41,8 +41,7 @@ class Counts:
         return self.discovered - self.captured - self.revisit - self.refused - self.failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hosts:
+class Hosts(Struct, frozen=True, kw_only=True):
     """How many hosts a run has met, has yet to ask, and has set aside."""
 
     met: int
@@ -50,8 +49,7 @@ class Hosts:
     set_aside: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostState:
+class HostState(Struct, frozen=True, kw_only=True):
     """One host of a run.
 
     Attributes:
@@ -73,8 +71,7 @@ class HostState:
     state: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypeCount:
+class TypeCount(Struct, frozen=True, kw_only=True):
     """Captures and revisits of one media type, and the bytes received for them."""
 
     mime: str
@@ -82,8 +79,7 @@ class TypeCount:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """A run's outcomes: captures and revisits by HTTP status code, the rest by reason."""
 
     status: dict[str, int]
@@ -91,8 +87,7 @@ class Tally:
     refusals: dict[str, int]
 
 
-@dataclass(slots=True)
-class _Read:
+class _Read(Struct):
     """What has been counted of a run's outcomes, up to and with `last`."""
 
     last: int = 0

@@ -16,9 +16,10 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from pipeline.crawl.frontier.database import connect, transaction
 from pipeline.errors import StorageError
@@ -48,8 +49,7 @@ _URN = "urn:uuid:"
 _VALIDATOR = re.compile(r"[ -~]{1,500}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """The last capture of a URL.
 
     Attributes:

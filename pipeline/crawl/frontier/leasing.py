@@ -7,8 +7,9 @@ runs out, so nothing needs repair when a worker dies; it is also the only mark o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 from pipeline.crawl.frontier.database import Database
 from pipeline.crawl.frontier.settlement import LAST_PRIORITY
@@ -23,8 +24,7 @@ _FIRST_TARGETS = 16  # of a new lease
 _AHEAD_S = 2.0  # a host may be leased so long before it may be asked
 
 
-@dataclass(frozen=True, slots=True)
-class HostLease:
+class HostLease(Struct, frozen=True):
     """A host that this worker alone may ask until `until` (Unix time).
 
     Attributes:
@@ -55,8 +55,7 @@ class Resting(NamedTuple):
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What a worker holds and wants of the frontier.
 
     Attributes:

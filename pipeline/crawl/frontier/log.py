@@ -6,9 +6,10 @@ Lines are read in small parts, so that a run of millions of URLs needs no memory
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from pipeline.crawl.frontier.database import Database, connect
 from pipeline.crawl.frontier.entry import key_of
@@ -28,8 +29,7 @@ _LOOK_UP = 500
 _TOLD = frozenset({"limit", "redirects"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LogLine(Struct, frozen=True, kw_only=True):
     """What became of one URL; what is not known is None or empty.
 
     Attributes:

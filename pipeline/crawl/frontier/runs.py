@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from pipeline.crawl.frontier.database import Database, connect, transaction
 from pipeline.crawl.frontier.settlement import cut, settle_set_aside
@@ -24,8 +25,7 @@ _MOST_ROWS = 50_000  # of one transaction that settles or drops many
 _OF_A_RUN = ("host", "url", "declined", "rule", "outcome", "minute", "warc")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One crawl of one collection, from its seeds to an empty frontier."""
 
     id: int
@@ -34,8 +34,7 @@ class Run:
     started_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class WarcFile:
+class WarcFile(Struct, frozen=True):
     """What the frontier knows of a WARC file.
 
     Attributes:

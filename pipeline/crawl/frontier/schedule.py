@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pipeline.crawl.frontier.share import LEAST_TOKENS, Grant, HostLease, Resting, Wish
 from pipeline.crawl.rules.politeness import Rest
@@ -25,8 +26,7 @@ _LONG_REST_S = 10.0
 _SOON_S = 2.0
 
 
-@dataclass(slots=True)
-class HeldHost:
+class HeldHost(Struct):
     """A host leased by this worker: mutable, touched only under the worker's lock.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass
 from typing import Final
+
+from msgspec import Struct, structs
 
 from pipeline.crawl.frontier.database import Database
 from pipeline.model.target import Outcome, Retry, Target
@@ -30,8 +31,7 @@ _KINDS = ("captured", "revisit", "refused", "failed")
 _CHANGES = ("new", "changed", "unchanged", "vanished")
 
 
-@dataclass(slots=True)
-class _HostSums:
+class _HostSums(Struct):
     """What a batch adds to the numbers of one host; the order is that of its statement."""
 
     asked: int = 0
@@ -127,7 +127,7 @@ def _count_hosts(database: Database, settled: Iterable[Outcome], retries: Iterab
     database.executemany(
         "UPDATE host SET asked = asked + ?, failed = failed + ?, spent_ms = spent_ms + ?,"
         " received = received + ? WHERE id = ?",
-        [(*astuple(sums), host_id) for host_id, sums in hosts.items()],
+        [(*structs.astuple(sums), host_id) for host_id, sums in hosts.items()],
     )
 
 

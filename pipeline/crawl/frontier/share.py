@@ -11,9 +11,10 @@ tokens together never exceed the limit, whoever dies when.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from pipeline.crawl.frontier.database import connect, transaction
 from pipeline.crawl.frontier.entry import Entry
@@ -31,8 +32,7 @@ _NO_LIMITS = RunLimits()
 __all__ = ["LEASE_S", "MOST_HOSTS", "Batch", "Grant", "HostLease", "Resting", "Share", "Wish"]
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Struct):
     """What a worker has done since its last beat; filled by its threads, one at a time.
 
     Attributes:
@@ -53,8 +53,7 @@ class Batch:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """The frontier's answer: leases lost and won, and the targets for each host held.
 
     Attributes:

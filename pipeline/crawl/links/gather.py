@@ -6,8 +6,9 @@ where the limits lie. It knows nothing of file formats.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from pipeline.model.url import Rejected, resolve
 
@@ -37,8 +38,7 @@ class Misfit(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outlinks:
+class Outlinks(Struct, frozen=True):
     """All that a resource leads to, in the order in which it stands there.
 
     Attributes:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
+
+from msgspec import Struct
 
 from pipeline.model.policy import AddressKind
 from pipeline.model.url import split
@@ -81,8 +82,7 @@ def kind_of(ip: str) -> AddressKind | None:
     return kind
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """Which addresses a collection may reach.
 
     Attributes:

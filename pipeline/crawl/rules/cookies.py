@@ -11,9 +11,10 @@ import json
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct, structs
 
 from pipeline.model import canonical
 from pipeline.model.url import split
@@ -39,8 +40,7 @@ _YEAR = re.compile(r"([0-9]{2,4})(?![0-9])")
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cookie:
+class Cookie(Struct, frozen=True, kw_only=True):
     """One cookie of one host.
 
     Attributes:
@@ -89,7 +89,7 @@ class Jar:
 
     def dump(self) -> bytes:
         """Write the cookies as one line of canonical JSON."""
-        return canonical.line({"cookies": [asdict(each) for each in self._cookies]})
+        return canonical.line({"cookies": [structs.asdict(each) for each in self._cookies]})
 
     def take(self, fields: Sequence[tuple[bytes, bytes]], url: str, now: float) -> bool:
         """Take the cookies in the header fields of an answer from a normal URL.
@@ -201,15 +201,15 @@ def _parse(line: bytes, host: str, path: str, now: float, *, secure: bool) -> Co
             max_age = now + min(int(seconds[2][:10]), MAX_AGE_S) if not seconds[1] else now
         elif key == "path":
             fits = word.startswith("/") and len(word) <= _MAX_PATH and not _CONTROL.search(word)
-            cookie = replace(cookie, path=word if fits else _folder(path))
+            cookie = structs.replace(cookie, path=word if fits else _folder(path))
         elif key == "secure":
-            cookie = replace(cookie, secure=True)
+            cookie = structs.replace(cookie, secure=True)
         elif key == "domain" and not _belongs(host, word):
             return None
     if max_age is not None:
         expires = max_age
     if expires is not None:
-        cookie = replace(cookie, expires=min(expires, now + MAX_AGE_S))
+        cookie = structs.replace(cookie, expires=min(expires, now + MAX_AGE_S))
     return cookie if _keeps_its_prefix(cookie, secure=secure) else None
 
 
@@ -273,5 +273,5 @@ def _loaded(item: dict[str, Any]) -> Cookie:
     if not all(isinstance(text, str) for text in texts) or not is_cookie(cookie.name, cookie.value):
         raise ValueError("no cookie")
     if cookie.expires is not None:
-        cookie = replace(cookie, expires=float(cookie.expires))
-    return replace(cookie, secure=bool(cookie.secure))
+        cookie = structs.replace(cookie, expires=float(cookie.expires))
+    return structs.replace(cookie, secure=bool(cookie.secure))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from pipeline.model.url import Rejected, absolute
 
@@ -31,8 +32,7 @@ class PatternError(ValueError):
     """A pattern that cannot be used; the text says what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patterns:
+class Patterns(Struct, frozen=True):
     """Some patterns, to be asked all at once.
 
     Attributes:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from pipeline.crawl.rules.decision import Decision
 from pipeline.crawl.rules.domains import registrable
@@ -90,8 +89,7 @@ class ScopeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     traps: Switch = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """The rules of one collection.
 
     Attributes:

@@ -83,7 +83,8 @@ class Secrets:
 
     def cookies(self, host: str) -> list[Cookie]:
         """Give the cookies for one host, as its own."""
-        return [replace(each.cookie, host=host) for each in self._cookies if each.belongs_to(host)]
+        own = [each.cookie for each in self._cookies if each.belongs_to(host)]
+        return [msgspec.structs.replace(cookie, host=host) for cookie in own]
 
     def cookie_header(self, url: str, own: str | None = None) -> str | None:
         """Give the value of the Cookie field for a normal URL; None if there is nothing to send.

@@ -12,12 +12,11 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from pipeline.crawl.rules.patterns import PatternError, Patterns
 from pipeline.crawl.rules.scope import SOME_YEAR, Scope, ScopeTable
@@ -64,8 +63,7 @@ class _SeedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     access: _AccessTable = _AccessTable()
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(Struct, frozen=True):
     """Where a crawl begins: a normal URL.
 
     Attributes:
@@ -77,8 +75,7 @@ class Seed:
     is_source: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collection:
+class Collection(Struct, frozen=True, kw_only=True):
     """One seed file, read.
 
     Attributes:

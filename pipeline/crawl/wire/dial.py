@@ -9,8 +9,9 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from pipeline.crawl.rules.addresses import Admission
 from pipeline.crawl.rules.proxy import Proxy
@@ -23,8 +24,7 @@ from pipeline.model.exchange import Failed
 TlsPolicy = Literal["strict", "record"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialer:
+class Dialer(Struct, frozen=True, kw_only=True):
     """Opens connections as an adapter is told to. Thread-safe.
 
     Attributes:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from pipeline.crawl.wire.connection import Connection
 from pipeline.crawl.wire.spool import Spool
@@ -34,8 +35,7 @@ _TRUNCATED: dict[Ending, Truncated] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """Bounds of one exchange.
 
     Attributes:
