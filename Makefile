@@ -35,6 +35,8 @@ lint: $(DEV)
 	$(BIN)/mypy
 
 bench: $(DEV)
+	@# what is installed has its bytecode, what lies in a checkout may not
+	$(BIN)/python -m compileall -q pipeline
 	$(BIN)/python benchmarks/crawl.py
 	$(BIN)/python benchmarks/politeness.py
 	$(BIN)/python benchmarks/frontier.py
