@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,9 @@ Kind = Literal["captured", "revisit", "refused", "failed"]
 Change = Literal["new", "changed", "unchanged", "vanished"]
 """A capture beside the one before of the same URL. `vanished`: it was there (2xx), and is not."""
 
+
+FOR_GOOD: Final = 1e12
+"""A moment that never comes, as Unix time."""
 
 _MOST_HOPS = 50
 
@@ -126,8 +129,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RobotsAnswer(msgspec.Struct, frozen=True):
-    """What a host said when it was asked for its robots.txt: kept for the host's next lease."""
+    """What a host said when it was asked for its robots.txt: kept for the host's next lease.
+
+    Attributes:
+        until: Unix time from which it must be asked again before any page.
+
+    """
 
     host_id: int
     status: int
     body: bytes
+    until: float = FOR_GOOD

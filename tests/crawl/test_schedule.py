@@ -95,6 +95,20 @@ def test_what_is_queued_or_in_flight_is_not_queued_again() -> None:
     assert [schedule_take(schedule) for _ in range(3)] == [2, 3, None]
 
 
+def test_a_robots_txt_that_is_asked_for_again_takes_the_place_of_all_that_is_queued() -> None:
+    schedule = granted({1: [target(1), target(2), target(3)]}, in_flight=2)
+    flying = schedule.take(NOW)
+    robots = Target(id=9, host_id=1, url="http://h1/robots.txt", via=None, hops="P", attempt=0)
+    more(schedule, {1: [robots]})
+    assert schedule.take(NOW) == robots
+    answered(schedule, flying, NOW)
+    more(schedule, {1: [robots]})
+    assert schedule.take(NOW) is None
+    answered(schedule, robots, NOW)
+    more(schedule, {1: [target(2), target(3)]})
+    assert schedule.take(NOW) == target(2)
+
+
 def schedule_take(schedule: Schedule) -> int | None:
     taken = schedule.take(NOW)
     if taken is None:

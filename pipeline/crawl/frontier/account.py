@@ -253,11 +253,11 @@ class Account:
     def _hosts(self, run: Run, limit: int, now: float, which: str, order: str) -> list[HostState]:
         rows = self._all(
             "SELECT origin, ifnull(listed.n, 0) AS waiting, asked, failed, received, spent_ms,"
-            " set_aside, next_at, why, robots_status IS NULL, lease_until"
+            " set_aside, next_at, why, robots_until <= ?, lease_until"
             " FROM host LEFT JOIN (SELECT host_id, count(*) AS n FROM todo GROUP BY host_id)"
             " AS listed ON listed.host_id = host.id"
             f" WHERE run_id = ? AND {which} ORDER BY {order} LIMIT ?",
-            *(run.id, limit),
+            *(now, run.id, limit),
         )
         return [
             HostState(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeline.crawl.frontier.share import LEAST_TOKENS, Grant, HostLease, Resting, Wish
@@ -236,10 +236,13 @@ class Schedule:
         for host_id, targets in grant.targets.items():
             self._refill(host_id, targets)
 
-    def _refill(self, host_id: int, targets: Iterable[Target]) -> None:
+    def _refill(self, host_id: int, targets: Sequence[Target]) -> None:
         held = self._held.get(host_id)
         if held is None:
             return
+        if targets and targets[0].hops == "P":
+            # the rules by which the rest was to be asked for are no longer known
+            held.queue.clear()
         have = {target.id for target in held.queue} | held.settled | self._flying.keys()
         was_empty = not held.queue
         held.queue.extend(target for target in targets if target.id not in have)

@@ -19,7 +19,7 @@ from pipeline.crawl.frontier.database import connect, transaction
 from pipeline.crawl.frontier.entry import Entry
 from pipeline.crawl.frontier.leasing import LEASE_S, MOST_HOSTS, HostLease, Leases, Resting, Wish
 from pipeline.crawl.frontier.runs import reserve_warc
-from pipeline.crawl.frontier.settlement import set_aside, settle, settle_set_aside
+from pipeline.crawl.frontier.settlement import keep_robots, set_aside, settle, settle_set_aside
 from pipeline.model.policy import RunLimits
 from pipeline.model.target import Declined, Discovery, Outcome, Retry, RobotsAnswer, Target
 
@@ -175,16 +175,7 @@ class Share:
 
     def _settle(self, batch: Batch, warc_id: int, wish: Wish, now: float) -> None:
         settle(self._db, self._run, batch.outcomes, batch.retries, warc_id)
-        self._db.executemany(
-            "UPDATE host SET robots_status = ?, robots = ? WHERE id = ?",
-            [(answer.status, answer.body, answer.host_id) for answer in batch.robots],
-        )
-        # a robots.txt that was settled without an answer must not make its host wait for ever
-        self._db.executemany(
-            "UPDATE host SET robots_status = 0, robots = x''"
-            " WHERE id = ? AND robots_status IS NULL",
-            [(o.target.host_id,) for o in batch.outcomes if o.target.hops == "P"],
-        )
+        keep_robots(self._db, batch.robots, batch.outcomes, now)
         self._db.executemany(
             "UPDATE host SET cookies = ? WHERE id = ?",
             [(cookies, host_id) for host_id, cookies in batch.cookies],
