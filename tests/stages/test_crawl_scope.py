@@ -120,7 +120,28 @@ def test_sitemaps_are_found_and_their_pages_crawled(archive: Any, site: Any) -> 
     assert "/hidden.html" in site.asked()
     assert declined(archive) == {"http://127.0.0.9/elsewhere": "scope"}
     hops = {line["url"].removeprefix(site.address): line["hops"] for line in archive.log()}
-    assert (hops["/maps.xml"], hops["/hidden.html"]) == ("PM", "PMMM")
+    assert (hops["/maps.xml"], hops["/hidden.html"]) == ("PM", "PMNM")
+
+
+def test_an_index_of_sitemaps_leads_to_its_parts_also_where_only_a_folder_is_collected(
+    archive: Any, site: Any
+) -> None:
+    def answer(path: str, kind: str, *entries: str) -> None:
+        listed = "".join(f"<x><loc>{site.address}{entry}</loc></x>" for entry in entries)
+        site.add(path, f"<{kind}>{listed}</{kind}>", media_type="application/xml")
+
+    site.add("/sitemap.xml", "", status=301, headers={"Location": "/wp/index"})
+    answer("/wp/index", "sitemapindex", "/wp/part?1", "/wp/part?2")
+    answer("/wp/part?1", "urlset", "/paper/hidden.html", "/wp/part?3")
+    answer("/wp/part?2", "urlset")
+    site.add("/paper/", "<p>no links")
+    site.add("/paper/hidden.html", "<p>found")
+    archive.collection("c", f'seeds = ["{site.address}/paper/"]\n')
+    archive.json("crawl")
+    assert asked(site) == {
+        *("/wp/index", "/wp/part?1", "/wp/part?2", "/paper/", "/paper/hidden.html")
+    }
+    assert declined(archive) == {f"{site.address}/wp/part?3": "scope"}
 
 
 def test_seeds_come_from_a_sitemap_or_feed(archive: Any, site: Any) -> None:
