@@ -80,7 +80,8 @@ class Visitor:
             decision = host.robots.decide(target.url, self._policy.user_agent)
         if not decision.accepted:
             detail = decision.rule.removeprefix("robots: ")
-            return Visit(kind="refused", absence=(decision.reason, detail))
+            ways = self._follower.without_seeds(target, f"it was not asked for: {detail}")
+            return Visit(kind="refused", absence=(decision.reason, detail), ways=ways)
         known = self._memory.known(target.url)
         outcome = self._fetch(target.url, host, now, known)
         if isinstance(outcome, Failed):
@@ -154,6 +155,8 @@ class Visitor:
             ways = self._onward(target, exchange, location)
         elif head is None or 200 <= head.status < 300:
             ways = self._links(target, exchange)
+        else:
+            ways = self._follower.without_seeds(target, f"the answer is {head.status}")
         return Visit(
             kind="revisit" if revisit else "captured",
             taken=[*before, Taken(exchange, trail_of(target), revisit)],

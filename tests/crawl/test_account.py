@@ -181,11 +181,14 @@ def test_the_log_tells_of_a_page_that_was_not_searched_to_its_end(frontier: Writ
     page = frontier.url("http://a.example/long", host)
     frontier.outcome(page)
     frontier.decline("http://a.example/long", page, reason="limit")
+    feed = frontier.url("http://a.example/feed")
+    frontier.decline("http://a.example/feed", feed, "source: x", "source")
     with closing(Log(frontier.path, RUN)) as log:
         told = [(line.outcome, line.url, line.reason) for line in log.lines()]
     assert told == [
         ("captured", "http://a.example/long", ""),
         ("declined", "http://a.example/long", "limit"),
+        ("declined", "http://a.example/feed", "source"),
     ]
 
 

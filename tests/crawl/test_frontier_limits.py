@@ -185,7 +185,7 @@ def test_new_rules_take_up_what_was_declined_before(archive: Archive) -> None:
     assert not archive.frontier.exhausted(archive.run)
 
 
-@pytest.mark.parametrize("reason", ["url", "limit", "trap-content"])
+@pytest.mark.parametrize("reason", ["url", "limit", "source", "trap-content"])
 def test_new_rules_leave_alone_what_no_rule_of_the_collection_declined(
     archive: Archive, reason: str
 ) -> None:

@@ -219,6 +219,14 @@ class Account:
             *(run.id, limit),
         )
 
+    def empty_sources(self, run: Run, limit: int) -> list[tuple[str, str]]:
+        """Give the first sources of seeds that list none, each with the rule that says so."""
+        return self._all(
+            "SELECT url, words FROM rule CROSS JOIN declined ON rule_id = rule.id"
+            " WHERE rule.run_id = ? AND reason = 'source' ORDER BY declined.id LIMIT ?",
+            *(run.id, limit),
+        )
+
     def minutes(self, run: Run) -> list[tuple[int, int, int]]:
         """Give the minutes in which something came: Unix time // 60, captures, bytes."""
         return self._all(

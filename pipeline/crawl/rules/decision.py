@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+SOURCE: Final = "source: no seed is listed"
+"""How the rule begins by which a source of seeds is told that lists none; then comes why."""
 
 
 @dataclass(frozen=True, slots=True)
