@@ -366,7 +366,7 @@ class Worker:
                 visit.last.duration_ms / 1000 if visit.last else 0.0,
                 failures,
             )
-        self._schedule.finish(target, moment, rest, failed=failed)
+        self._schedule.finish(target, moment, rest, failed=failed, received=visit.received)
         if failures >= policy.host_failures:
             reason = visit.absence[1] if visit.absence else f"it answered {visit.status}"
             self._batch.set_aside.append(

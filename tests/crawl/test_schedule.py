@@ -231,6 +231,27 @@ def test_nothing_is_taken_without_a_token() -> None:
     assert schedule.take(NOW) == target(2)
 
 
+def test_nothing_is_taken_when_the_bytes_that_may_come_have_come() -> None:
+    schedule = granted({host: [target(10 * host + n, host) for n in range(4)] for host in (1, 2)})
+    one, two = schedule.take(NOW), schedule.take(NOW)
+    assert one and two
+    more(schedule, {}, allowance=100)
+    schedule.finish(one, NOW, NO_REST, failed=False, received=60)
+    third = schedule.take(NOW)
+    assert third
+    # what comes while a beat runs is part of what that beat allows
+    wish = schedule.wish(stopping=False)
+    schedule.finish(two, NOW, NO_REST, failed=False, received=30)
+    schedule.grant(Grant(NOW + 60, (), (), {}, exhausted=False, allowance=70), wish)
+    assert not schedule.hungry
+    schedule.finish(third, NOW, NO_REST, failed=False, received=40)
+    assert schedule.take(NOW) is None and schedule.hungry
+    more(schedule, {}, allowance=0)
+    assert schedule.take(NOW) is None and not schedule.hungry
+    more(schedule, {}, allowance=1)
+    assert schedule.take(NOW)
+
+
 def test_tokens_beyond_what_can_be_used_soon_go_back() -> None:
     schedule = granted({1: [target(1), target(2)]}, room=50)
     answered(schedule, schedule.take(NOW), NOW, Rest(9.0, "slow"))

@@ -164,7 +164,7 @@ class Frontier:
                 " WHERE owner = ?",
                 (now + delay_s, worker),
             )
-            self._db.execute("UPDATE worker SET reserved = 0 WHERE id = ?", (worker,))
+            self._db.execute("UPDATE worker SET reserved = 0, allowed = 0 WHERE id = ?", (worker,))
             self._db.execute(
                 "UPDATE run SET reserved = (SELECT total(reserved) FROM worker)"
                 " WHERE finished_at IS NULL AND reserved > 0"
