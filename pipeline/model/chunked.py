@@ -2,14 +2,16 @@
 
 For the wire reader and for everybody who reads stored blocks (through `pipeline.model.http`). It is
 lenient in what old servers do (bare LF, blanks round the size, extensions) and never raises: what
-cannot be read is reported as `malformed`.
+cannot be read is reported as `malformed`. A size may have any number of digits, as §7.1 says; a
+chunk that is larger than anything can be breaks off like any other.
 """
 
 from __future__ import annotations
 
 import re
 
-_SIZE_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\n]*)?\r?\n")
+_SIZE_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]++)[ \t]*(?:;[^\n]*)?\r?\n")
+_MAX_SIZE = 1 << 62  # a larger chunk is no more at its end than one of so many bytes
 _MAX_LINE = 8192
 _MAX_TRAILERS = 65536
 
@@ -95,7 +97,7 @@ class Dechunker:
                 self._fail()
                 return
             self.chunks += 1
-            self._left = int(match[1], 16)
+            self._left = min(int(match[1], 16), _MAX_SIZE)
             self._state = _DATA if self._left else _TRAILER
         elif self._state == _DATA_END:
             self._state = _SIZE

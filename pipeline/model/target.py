@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,9 @@ Kind = Literal["captured", "revisit", "refused", "failed"]
 Change = Literal["new", "changed", "unchanged", "vanished"]
 """A capture beside the one before of the same URL. `vanished`: it was there (2xx), and is not."""
 
+
+FOR_GOOD: Final = 1e12
+"""A moment that never comes, as Unix time."""
 
 _MOST_HOPS = 50
 
@@ -29,6 +32,11 @@ def longer(hops: str, hop: str) -> str:
     return f"{int(before or 0) + len(shown) - _MOST_HOPS}+{shown[-_MOST_HOPS:]}"
 
 
+def archived(hops: str) -> str:
+    """Write a way as archives have it, in the letters of Heritrix: its M stands for our N, too."""
+    return hops.replace("N", "M")
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One URL to be fetched.
 
@@ -36,7 +44,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         id: number of the URL in the frontier.
         host_id: number of its host in the frontier.
         via: the URL that led here, None for a seed.
-        hops: letters of the way from the seed (FORMAT.md §2).
+        hops: letters of the way from the seed (FORMAT.md §2), and N for a sitemap that an index names.
         attempt: how many times it has failed already.
 
     """
@@ -126,8 +134,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RobotsAnswer(msgspec.Struct, frozen=True):
-    """What a host said when it was asked for its robots.txt: kept for the host's next lease."""
+    """What a host said when it was asked for its robots.txt: kept for the host's next lease.
+
+    Attributes:
+        until: Unix time from which it must be asked again before any page.
+
+    """
 
     host_id: int
     status: int
     body: bytes
+    until: float = FOR_GOOD

@@ -22,6 +22,7 @@ from pipeline.model.canonical import line as json_line
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, Name
 from pipeline.model.policy import WarcPolicy
+from pipeline.model.target import archived
 from pipeline.stages.recording import record_id
 
 MEDIA_TYPE: Final = "application/x-ndjson"
@@ -98,7 +99,7 @@ def line(told: LogLine) -> bytes:
         "at": None if told.at is None else _moment(told.at),
         "url": told.url,
         "via": told.via,
-        "hops": told.hops,
+        "hops": archived(told.hops),
         "outcome": told.outcome,
         "status": told.status,
         "reason": told.reason or None,

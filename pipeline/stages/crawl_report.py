@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from pipeline.crawl.frontier.account import Account, Counts, HostState
 from pipeline.crawl.frontier.runs import Run
+from pipeline.crawl.rules.decision import SOURCE
 from pipeline.model.names import Name
 from pipeline.model.wording import printable, size, table
 
@@ -17,7 +18,7 @@ _SUMMED = (
     *("captures", "revisits", "refused", "failed", "bytes", "discovered", "waiting", "declined"),
     *("new", "changed", "unchanged", "vanished"),
 )
-_ON_SCREEN_ONLY = ("waiting", "failed_urls")
+_ON_SCREEN_ONLY = ("waiting", "failed_urls", "empty_sources")
 _SEALED_ONLY = ("minutes", "minutes_step")
 
 _NAMED_FAILURES = 20
@@ -115,6 +116,7 @@ class CrawlReport(Struct, frozen=True, kw_only=True):
     warcs: tuple[str, ...]
     page: str
     failed_urls: tuple[tuple[str, str], ...]
+    empty_sources: tuple[tuple[str, str], ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -126,7 +128,7 @@ class CrawlReport(Struct, frozen=True, kw_only=True):
             return 130
         nothing = not self.captures + self.revisits
         held_back = "robots-unavailable" in self.refusals or self.hosts_set_aside
-        return 3 if self.failed or held_back or nothing else 0
+        return 3 if self.failed or held_back or nothing or self.empty_sources else 0
 
     def as_json(self) -> dict[str, Any]:
         """Give the object that `holdfast --json crawl` prints for this run."""
@@ -193,6 +195,10 @@ def report_of(account: Account, run: Run, finished_at: str | None, page: str = "
         ),
         page=page,
         failed_urls=tuple(account.failures(run, _NAMED_FAILURES)),
+        empty_sources=tuple(
+            (url, words.removeprefix(f"{SOURCE}: "))
+            for url, words in account.empty_sources(run, _NAMED_FAILURES)
+        ),
     )
 
 
@@ -317,8 +323,16 @@ def _rows(report: CrawlReport) -> list[tuple[str, str]]:
 
 
 def _missing(report: CrawlReport) -> list[str]:
-    """Tell what may come later: failures, and hosts that were set aside."""
+    """Tell what may come later: failures, sources without seeds, hosts that were set aside."""
     lines = []
+    if report.empty_sources:
+        lines.append("Sources in which no seed is listed:")
+        lines += [f"  {printable(url)}: {printable(why)}" for url, why in report.empty_sources]
+        lines.append(
+            "A source (seeds_from, or a feed of an OPML file) is a sitemap, a feed or a plain list"
+            " of URLs: correct its address in the seed file, or write its URLs there as seeds;"
+            " [links] may have switched its kind off"
+        )
     if report.failed_urls:
         lines.append("Not captured (each has a record with the reason; a later run tries again):")
         lines += [f"  {reason:<10} {printable(url)}" for url, reason in report.failed_urls]

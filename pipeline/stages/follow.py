@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from pipeline.crawl.frontier.seen import Seen
 from pipeline.crawl.links.outlinks import Misfit, Outlink, outlinks, robots_sitemaps
+from pipeline.crawl.rules.decision import SOURCE
 from pipeline.crawl.rules.seeds import Collection
 from pipeline.model.target import Declined, Discovery, Target, longer
 from pipeline.model.url import origin
@@ -22,6 +23,7 @@ MOST_COPIES: Final = 25
 
 _MOST_COUNTED = 10_000
 _MOST_WRITTEN = 200
+_MOST_TYPE = 60
 _NO_URL = "a redirect to what is no URL that can be asked for"
 _COPY = f"content: more than {MOST_COPIES} pages of this host are the same; links not followed"
 _CUT = "limit: the page has more links than are read"
@@ -43,11 +45,35 @@ class Follower:
         self._scope = collection.scope
         self._links = collection.links
         self._sources = {seed.url for seed in collection.seeds if seed.is_source}
+        self._only_sources = len(self._sources) == len(collection.seeds)
         self._seed_origins = {origin(seed.url) for seed in collection.seeds}
         self._taken = Seen()
         self._declined = Seen()
         self._digests = Seen()
         self._copies: OrderedDict[str, int] = OrderedDict()
+
+    def is_source(self, target: Target) -> bool:
+        """Tell whether a target is a seed that lists others, or where such a seed has moved to.
+
+        After more than one redirect that is known only where all seeds are of this kind.
+        """
+        if not target.hops:
+            return target.url in self._sources
+        is_seed = not target.hops.strip("R")
+        return is_seed and (self._only_sources or target.via in self._sources)
+
+    def without_seeds(self, target: Target, why: str) -> Ways:
+        """Tell of a source of seeds that lists none; of any other target there is nothing to tell.
+
+        Args:
+            target: the source, which stands for the seeds that were expected of it.
+            why: what was got instead, in words.
+
+        """
+        if not self.is_source(target):
+            return Ways()
+        hops, rule = longer(target.hops, "M"), f"{SOURCE}: {why}"
+        return Ways((), [_declined(target, target.url, hops, "source", rule)])
 
     def redirect(self, target: Target, onward: str, *, sets_cookies: bool) -> Ways:
         """Go where a redirect leads, also back to the page itself under a number or with a cookie.
@@ -79,12 +105,16 @@ class Follower:
     ) -> Ways:
         """Go where the links of a page lead; `digest` tells its copies."""
         # a seed that stands for others may be a plain list of them
-        hops = target.hops or ("M" if target.url in self._sources else "")
+        is_source = self.is_source(target)
+        hops = "M" if is_source else target.hops
         found = outlinks(payload, target.url, fields, hops, self._links)
         if found.found and self._is_one_copy_too_many(target, digest):
             # copies of an ordinary page lead where the page does, and that is known by now
             return Ways((), self._turned_away(target, found.found))
         ways = self._decide(target, found.found, found.misfits)
+        if is_source and not any(link.hop in "MN" for link in found.found):
+            empty = self.without_seeds(target, f"what came is {_media_type(fields)}")
+            ways = Ways(ways.discoveries, [*ways.declined, *empty.declined])
         return _with_limit(target, ways, _CUT) if found.cut else ways
 
     def cut(self, target: Target, ways: Ways) -> Ways:
@@ -137,6 +167,12 @@ class Follower:
             for url, hop, _ in links
             if not self._taken.knows(self._scope.canonical(url)) and self._declined.meets(url)
         ]
+
+
+def _media_type(fields: Sequence[tuple[bytes, bytes]]) -> str:
+    """Give what a response says it is, for people."""
+    named = next((value for name, value in fields if name.lower() == b"content-type"), b"")
+    return named.decode("latin-1")[:_MOST_TYPE] or "of no named type"
 
 
 def _with_limit(target: Target, ways: Ways, rule: str) -> Ways:

@@ -14,7 +14,7 @@ from pipeline.crawl.rules import politeness
 from pipeline.model.exchange import Exchange
 from pipeline.model.http import Head
 from pipeline.model.records import Original
-from pipeline.model.target import Change, Kind, Target
+from pipeline.model.target import Change, Kind, Target, archived
 from pipeline.stages.follow import Ways
 from pipeline.stages.recall import is_chunked, validators
 
@@ -164,4 +164,4 @@ class Visit(Struct, frozen=True, kw_only=True):
 
 def trail_of(target: Target) -> Trail:
     """Tell how the crawl came to a target."""
-    return Trail(url=target.url, via=target.via, hops=target.hops)
+    return Trail(url=target.url, via=target.via, hops=archived(target.hops))

@@ -80,15 +80,16 @@ class Visitor:
             decision = host.robots.decide(target.url, self._policy.user_agent)
         if not decision.accepted:
             detail = decision.rule.removeprefix("robots: ")
-            return Visit(kind="refused", absence=(decision.reason, detail))
+            ways = self._follower.without_seeds(target, f"it was not asked for: {detail}")
+            return Visit(kind="refused", absence=(decision.reason, detail), ways=ways)
         known = self._memory.known(target.url)
         outcome = self._fetch(target.url, host, now, known)
         if isinstance(outcome, Failed):
-            return self._failed(target, outcome, [])
+            return self._failed(target, host, outcome, [])
         is_304 = outcome.head is not None and outcome.head.status == 304
         if is_304 and known is not None and known.is_conditional:
             return self._not_modified(target, host, now, outcome, known)
-        return self._captured(target, outcome, known, [])
+        return self._captured(target, host, outcome, known, [])
 
     def _fetch(self, url: str, host: Host, now: float, known: Known | None) -> Exchange | Failed:
         headers: tuple[tuple[str, str], ...] = self._headers
@@ -105,8 +106,21 @@ class Visitor:
             host.jar.take(outcome.exchange.head.fields, url, now)
         return outcome.exchange
 
-    def _failed(self, target: Target, failed: Failed, before: list[Taken]) -> Visit:
-        again = failed.reason in _PASSING and target.attempt < self._policy.retries
+    def _may_try_again(self, target: Target, host: Host) -> bool:
+        """Tell whether a target that failed now has another attempt.
+
+        For a robots.txt that was had before the pages of its host wait (RFC 9309 §2.3.1.4). It has
+        as many attempts as a host that fails: with each the pause grows, so that in some hours of
+        trouble nothing is asked for and nothing is lost. To go on by the old copy, as §2.4 would
+        allow, would be to lean on a host that can hardly answer.
+        """
+        most = self._policy.retries
+        if target.hops == "P" and host.robots is not None and not host.robots.is_unavailable:
+            most = max(most, self._policy.host_failures - 1)
+        return target.attempt < most
+
+    def _failed(self, target: Target, host: Host, failed: Failed, before: list[Taken]) -> Visit:
+        again = failed.reason in _PASSING and self._may_try_again(target, host)
         if failed.exchange:
             before.append(Taken(failed.exchange, trail_of(target)))
         kind: Kind = "refused" if failed.reason == "address" else "failed"
@@ -122,10 +136,15 @@ class Visitor:
         )
 
     def _captured(
-        self, target: Target, exchange: Exchange, known: Known | None, before: list[Taken]
+        self,
+        target: Target,
+        host: Host,
+        exchange: Exchange,
+        known: Known | None,
+        before: list[Taken],
     ) -> Visit:
         head = exchange.head
-        trouble = self._server_trouble(target, exchange, before)
+        trouble = self._server_trouble(target, host, exchange, before)
         if trouble is not None:
             return trouble
         # what could not be read back is stored anew
@@ -136,6 +155,8 @@ class Visitor:
             ways = self._onward(target, exchange, location)
         elif head is None or 200 <= head.status < 300:
             ways = self._links(target, exchange)
+        else:
+            ways = self._follower.without_seeds(target, f"the answer is {head.status}")
         return Visit(
             kind="revisit" if revisit else "captured",
             taken=[*before, Taken(exchange, trail_of(target), revisit)],
@@ -162,13 +183,13 @@ class Visitor:
         return self._follower.cut(target, ways) if is_cut else ways
 
     def _server_trouble(
-        self, target: Target, exchange: Exchange, before: list[Taken]
+        self, target: Target, host: Host, exchange: Exchange, before: list[Taken]
     ) -> Visit | None:
         """Settle an answer that tells of trouble on the other side, which may pass."""
         status = exchange.head.status if exchange.head else 200
         if status < 500 and status != _TOO_MANY:
             return None
-        again = target.attempt < self._policy.retries
+        again = self._may_try_again(target, host)
         reason = "too-many-requests" if status == _TOO_MANY else "server-error"
         return Visit(
             kind=None if again else "failed",
@@ -195,8 +216,8 @@ class Visitor:
             before = [Taken(exchange, trail_of(target))]
             outcome = self._fetch(target.url, host, now, None)
             if isinstance(outcome, Failed):
-                return self._failed(target, outcome, before)
-            return self._captured(target, outcome, known, before)
+                return self._failed(target, host, outcome, before)
+            return self._captured(target, host, outcome, known, before)
         return Visit(
             kind="revisit",
             taken=[
@@ -222,8 +243,8 @@ class Visitor:
         for _ in range(_MOST_ROBOTS_HOPS + 1):
             answer = self._fetch(url, host, now, None)
             if isinstance(answer, Failed):
-                return self._failed(target, answer, taken)
-            trouble = self._server_trouble(target, answer, taken)
+                return self._failed(target, host, answer, taken)
+            trouble = self._server_trouble(target, host, answer, taken)
             if trouble is not None:
                 return structs.replace(trouble, robots=(503, b"")) if trouble.kind else trouble
             taken.append(Taken(answer, trail, self._repeats(answer)))

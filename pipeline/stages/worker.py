@@ -24,7 +24,8 @@ from pipeline.crawl.frontier.schedule import Schedule
 from pipeline.crawl.frontier.share import Batch, Grant, Share, Wish
 from pipeline.crawl.rules import politeness, secrets
 from pipeline.crawl.rules.addresses import Admission
-from pipeline.crawl.rules.robots import Robots
+from pipeline.crawl.rules.politeness import Rest
+from pipeline.crawl.rules.robots import Robots, good_until
 from pipeline.crawl.wire.adapter import WireAdapter
 from pipeline.crawl.wire.reception import Limits
 from pipeline.errors import ConfigError
@@ -51,6 +52,7 @@ _BUSY = 0.6
 _MOST_RESULTS = 2000
 _MOST_DISCOVERIES = 50_000
 _MOST_BYTES = 8_000_000
+_MOST_DOUBLINGS = 32
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -316,7 +318,8 @@ class Worker:
         batch = self._batch
         policy = self._rules.policy
         if visit.kind is None:
-            pause = min(policy.retry_delay_s * 2**target.attempt, policy.max_wait_s)
+            doublings = min(target.attempt, _MOST_DOUBLINGS)
+            pause = min(policy.retry_delay_s * 2**doublings, policy.max_wait_s)
             batch.retries.append(
                 Retry(target=target, not_before=moment + pause, received=visit.received)
             )
@@ -336,18 +339,19 @@ class Worker:
                     duration_ms=visit.last.duration_ms if visit.last else 0,
                 )
             )
-        if visit.robots:
-            batch.robots.append(RobotsAnswer(target.host_id, *visit.robots))
         if policy.cookies and visit.sets_cookies:
             batch.cookies.append((target.host_id, host.jar.dump()))
         batch.discoveries.extend(visit.ways.discoveries)
         batch.declined.extend(visit.ways.declined)
         batch.size += length
-        self._rest(target, host, visit, moment)
+        rest = self._rest(target, host, visit, moment)
+        if visit.robots:
+            until = good_until(moment, rest.seconds)
+            batch.robots.append(RobotsAnswer(target.host_id, *visit.robots, until))
         if self._schedule.hungry or self._is_full():
             self._due.notify()
 
-    def _rest(self, target: Target, host: Host, visit: Visit, moment: float) -> None:
+    def _rest(self, target: Target, host: Host, visit: Visit, moment: float) -> Rest:
         """Let the host rest as its answers ask for; set it aside when it only fails."""
         policy = self._rules.policy
         failed = visit.is_failure
@@ -362,12 +366,13 @@ class Worker:
                 visit.last.duration_ms / 1000 if visit.last else 0.0,
                 failures,
             )
-        self._schedule.finish(target, moment, rest, failed=failed)
+        self._schedule.finish(target, moment, rest, failed=failed, received=visit.received)
         if failures >= policy.host_failures:
             reason = visit.absence[1] if visit.absence else f"it answered {visit.status}"
             self._batch.set_aside.append(
                 (target.host_id, f"{failures} failures in a row, the last: {reason}")
             )
+        return rest
 
 
 def _adapter(order: Order, given: secrets.Secrets) -> WireAdapter:

@@ -133,22 +133,22 @@ def test_rare_media_types_are_told_together(frontier: Writer, account: Account) 
 @pytest.mark.parametrize(
     ("values", "waiting", "state"),
     [
-        ({"robots_status": 200, "lease_until": NOW + 9, "owner": 0}, 2, "asking"),
-        ({"robots_status": 200}, 2, "waits for a worker"),
+        ({"robots_until": NOW + 99, "lease_until": NOW + 9, "owner": 0}, 2, "asking"),
+        ({"robots_until": NOW + 99}, 2, "waits for a worker"),
         ({"lease_until": NOW + 9, "owner": 0}, 2, "waits for robots.txt"),
         (
-            {"robots_status": 200, "next_at": NOW + 4, "why": "crawl-delay"},
+            {"robots_until": NOW + 99, "next_at": NOW + 4, "why": "crawl-delay"},
             2,
             "rests 4 s (crawl-delay)",
         ),
         (
-            {"robots_status": 200, "next_at": NOW + 720, "why": "retry-after"},
+            {"robots_until": NOW + 99, "next_at": NOW + 720, "why": "retry-after"},
             2,
             "rests 12 min (retry-after)",
         ),
         ({"next_at": NOW + 7200}, 1, "rests 2 h"),
         ({"set_aside": 1, "why": "10 failures in a row"}, 0, "set aside (10 failures in a row)"),
-        ({"robots_status": 200, "next_at": NOW + 4}, 0, "done"),
+        ({"robots_until": NOW + 99, "next_at": NOW + 4}, 0, "done"),
     ],
 )
 def test_a_host_says_what_it_waits_for(
@@ -181,11 +181,14 @@ def test_the_log_tells_of_a_page_that_was_not_searched_to_its_end(frontier: Writ
     page = frontier.url("http://a.example/long", host)
     frontier.outcome(page)
     frontier.decline("http://a.example/long", page, reason="limit")
+    feed = frontier.url("http://a.example/feed")
+    frontier.decline("http://a.example/feed", feed, "source: x", "source")
     with closing(Log(frontier.path, RUN)) as log:
         told = [(line.outcome, line.url, line.reason) for line in log.lines()]
     assert told == [
         ("captured", "http://a.example/long", ""),
         ("declined", "http://a.example/long", "limit"),
+        ("declined", "http://a.example/feed", "source"),
     ]
 
 

@@ -113,6 +113,75 @@ def test_robots_txt_is_kept_for_the_next_lease_of_the_host(archive: Archive) -> 
     assert again.leases[0].robots == (200, b"User-agent: *")
 
 
+def known_until(archive: Archive, share: Share, until: float, status: int = 404) -> Grant:
+    """Plant two pages and answer their robots.txt, which is good until a moment; give the rest."""
+    share.plant(["http://a/1", "http://a/2"])
+    grant = share.beat(Batch(), (1, 0), (), NOTHING, NOW)
+    batch = Batch(
+        outcomes=[settle(target) for target in grant.targets[1]],
+        robots=[RobotsAnswer(1, status, b"", until)],
+    )
+    return share.beat(batch, (1, 1), (), Wish({1: 1}, {1: 50}, {}), NOW)
+
+
+def test_a_robots_txt_that_is_too_old_comes_before_more_pages(archive: Archive) -> None:
+    share = archive.share()
+    grant = known_until(archive, share, NOW + 100)
+    assert urls(grant) == ["http://a/1", "http://a/2"]
+    batch = Batch(outcomes=[settle(grant.targets[1][0])])
+    again = share.beat(batch, (1, 2), (), Wish({1: 1}, {}, {}), NOW + 100)
+    assert urls(again) == ["http://a/robots.txt"]
+    assert archive.counts().waiting == 2  # it counts for the run as often as it is asked for
+    # as long as it is asked for or waits to be tried again nothing else is given
+    batch = Batch(retries=[Retry(target=again.targets[1][0], not_before=NOW + 130)])
+    assert urls(share.beat(batch, (1, 2), (), Wish({1: 1}, {1: 50}, {}), NOW + 101)) == []
+    later = share.beat(Batch(), (1, 2), (), Wish({1: 1}, {1: 50}, {}), NOW + 130)
+    (robots,) = later.targets[1]
+    assert (robots.url, robots.attempt) == ("http://a/robots.txt", 1)
+    answered = Batch(
+        outcomes=[settle(robots)], robots=[RobotsAnswer(1, 200, b"User-agent: *", NOW + 999)]
+    )
+    last = share.beat(answered, (1, 3), (), Wish({1: 1}, {1: 50}, {}), NOW + 131)
+    assert urls(last) == ["http://a/2"]
+    assert archive.counts().discovered == 4 and archive.counts().waiting == 1
+
+
+def test_a_new_lease_on_a_host_begins_with_a_robots_txt_that_is_too_old(archive: Archive) -> None:
+    share = archive.share()
+    known_until(archive, share, NOW + 100)
+    share.beat(Batch(), (1, 1), (), Wish({1: 1}, {}, {1: NOW}, more=False), NOW)
+    again = share.beat(Batch(), (1, 1), (), NOTHING, NOW + 100)
+    assert urls(again) == ["http://a/robots.txt"]
+    assert again.leases[0].robots == (404, b"")
+
+
+def test_a_host_with_nothing_left_to_ask_for_is_not_asked_for_its_robots_txt_again(
+    archive: Archive,
+) -> None:
+    share = archive.share()
+    grant = known_until(archive, share, NOW + 100)
+    batch = Batch(outcomes=[settle(target) for target in grant.targets[1]])
+    assert urls(share.beat(batch, (1, 3), (), Wish({1: 1}, {1: 50}, {}), NOW + 200)) == []
+    assert share.beat(Batch(), (1, 3), (), Wish({1: 1}, {}, {1: NOW}), NOW + 200).exhausted
+
+
+@pytest.mark.parametrize(
+    ("status", "next_urls"),
+    [
+        (200, ["http://a/1", "http://a/2"]),
+        (404, ["http://a/1", "http://a/2"]),
+        (0, ["http://a/robots.txt"]),
+        (503, ["http://a/robots.txt"]),
+    ],
+)
+def test_a_robots_txt_that_could_not_be_had_is_asked_for_again_in_the_next_session(
+    archive: Archive, status: int, next_urls: list[str]
+) -> None:
+    known_until(archive, archive.share(), NOW + 1000, status)
+    archive.frontier.register(range(1), NOW + 10)
+    assert urls(archive.share().beat(Batch(), (1, 1), (), NOTHING, NOW + 10)) == next_urls
+
+
 def test_planting_the_same_seeds_again_changes_nothing(archive: Archive) -> None:
     archive.share().plant(["http://a/1"])
     archive.share().plant(["http://a/1"])

@@ -85,7 +85,11 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 def outcome(
-    target: Target, kind: Kind = "captured", at: float = NOW, change: Change | None = None
+    target: Target,
+    kind: Kind = "captured",
+    at: float = NOW,
+    change: Change | None = None,
+    received: int = 10,
 ) -> Outcome:
     return Outcome(
         target=target,
@@ -96,7 +100,7 @@ def outcome(
         change=change,
         offset=0,
         length=1,
-        received=10,
+        received=received,
         duration_ms=7,
     )
 
@@ -185,7 +189,7 @@ def test_new_rules_take_up_what_was_declined_before(archive: Archive) -> None:
     assert not archive.frontier.exhausted(archive.run)
 
 
-@pytest.mark.parametrize("reason", ["url", "limit", "trap-content"])
+@pytest.mark.parametrize("reason", ["url", "limit", "source", "trap-content"])
 def test_new_rules_leave_alone_what_no_rule_of_the_collection_declined(
     archive: Archive, reason: str
 ) -> None:
@@ -369,6 +373,24 @@ def test_a_run_ends_when_it_has_received_enough_or_taken_long_enough(archive: Ar
         archive.frontier.finish(archive.run, NOW)
         archive.run = archive.frontier.start("c", f"c-{reached}", NOW)
         archive.frontier.register(range(2), NOW)
+
+
+def test_the_bytes_that_all_workers_may_receive_never_exceed_the_budget(archive: Archive) -> None:
+    limits = RunLimits(max_bytes=1000)
+    shares = [archive.share(worker, limits=limits) for worker in (0, 1)]
+    archive.frontier.register((0, 1), NOW)
+    shares[0].plant(["http://a/1", "http://b/1"])
+    grants = [share.beat(Batch(), (1, 0), (), NOTHING, NOW) for share in shares]
+    assert [grant.allowance for grant in grants] == [500, 250]
+    (robots,) = grants[0].targets[1]
+    batch = Batch(outcomes=[outcome(robots, received=400)])
+    held = Wish({1: 1}, {}, {})
+    assert shares[0].beat(batch, (1, 0), (), held, NOW).allowance == 175
+    # one that holds no host needs none, and what a dead one held is free
+    archive.frontier.reap(1, NOW, 0)
+    assert shares[0].beat(Batch(), (1, 0), (), held, NOW).allowance == 300
+    given_back = Wish({1: 1}, {}, {1: NOW}, more=False)
+    assert shares[0].beat(Batch(), (1, 0), (), given_back, NOW).allowance == 0
 
 
 def test_what_was_received_counts_for_the_limit_also_when_it_is_to_be_tried_again(

@@ -301,7 +301,8 @@ def test_a_sitemap_leads_to_what_it_lists() -> None:
     assert found(SITEMAP, "application/xml") == LISTED
     assert found(SITEMAP, "text/xml", policy=LinkPolicy(sitemaps=False)) == []
     index = b"<s:sitemapindex><s:sitemap><s:loc>/s1.xml.gz</s:loc></s:sitemap></s:sitemapindex>"
-    assert found(index, "text/xml") == ["M /s1.xml.gz"]
+    assert found(index, "text/xml") == ["N /s1.xml.gz"]
+    assert found(gzip.compress(b"<?xml?><!-- x -->" + index), "") == ["N /s1.xml.gz"]
 
 
 def test_a_packed_sitemap_is_unpacked() -> None:
@@ -315,6 +316,7 @@ def test_a_plain_list_counts_as_a_sitemap_only_where_one_was_expected() -> None:
     policy = LinkPolicy()
     assert found(listing, "text/plain", hops="PM", policy=policy) == ["M /1", "M /2"]
     assert found(gzip.compress(listing), "application/gzip", hops="M") == ["M /1", "M /2"]
+    assert found(listing, "text/plain", hops="PMN", policy=policy) == ["M /1", "M /2"]
     assert found(listing, "text/plain", hops="L", policy=policy) == []
 
 

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.crawl.frontier.share import LEASE_S
 from pipeline.crawl.rules import robots as robots_module
-from pipeline.crawl.rules.robots import LONGEST_DELAY_S, MAX_BYTES, Robots, product_token
+from pipeline.crawl.rules.robots import (
+    LONGEST_DELAY_S,
+    MAX_BYTES,
+    Robots,
+    good_until,
+    product_token,
+)
 
 AGENT = "Holdfast/0.1.0 (+https://www.google.example/bot)"
 
@@ -129,6 +136,20 @@ def test_a_rule_cut_short_at_the_size_limit_is_no_rule() -> None:
     assert not allowed(body, "/a")
     assert allowed(body, "/b")
     assert allowed(body, "/private"), "it lies beyond the limit"
+
+
+def test_an_answer_is_good_for_less_than_a_day_by_as_much_as_a_worker_may_be_behind() -> None:
+    assert good_until(1000.0, 1.0) <= 1000.0 + 86_400 - LEASE_S
+    assert good_until(1000.0, 3600.0) > 1000.0 + 86_400 - 2 * LEASE_S
+
+
+def test_a_host_that_rests_for_a_day_after_its_robots_txt_is_asked_for_a_page_first() -> None:
+    assert good_until(1000.0, 86_400.0) > 1000.0 + 86_400 + LEASE_S
+
+
+@pytest.mark.parametrize(("status", "unavailable"), [(0, True), (503, True), (404, False)])
+def test_it_is_known_whether_the_file_could_be_had(status: int, unavailable: bool) -> None:
+    assert Robots.parse(status, b"").is_unavailable is unavailable
 
 
 def test_the_product_token_is_the_first_word() -> None:

@@ -95,6 +95,20 @@ def test_what_is_queued_or_in_flight_is_not_queued_again() -> None:
     assert [schedule_take(schedule) for _ in range(3)] == [2, 3, None]
 
 
+def test_a_robots_txt_that_is_asked_for_again_takes_the_place_of_all_that_is_queued() -> None:
+    schedule = granted({1: [target(1), target(2), target(3)]}, in_flight=2)
+    flying = schedule.take(NOW)
+    robots = Target(id=9, host_id=1, url="http://h1/robots.txt", via=None, hops="P", attempt=0)
+    more(schedule, {1: [robots]})
+    assert schedule.take(NOW) == robots
+    answered(schedule, flying, NOW)
+    more(schedule, {1: [robots]})
+    assert schedule.take(NOW) is None
+    answered(schedule, robots, NOW)
+    more(schedule, {1: [target(2), target(3)]})
+    assert schedule.take(NOW) == target(2)
+
+
 def schedule_take(schedule: Schedule) -> int | None:
     taken = schedule.take(NOW)
     if taken is None:
@@ -215,6 +229,27 @@ def test_nothing_is_taken_without_a_token() -> None:
     assert not schedule.hungry, "there are none: one beat a second is enough"
     more(schedule, {}, room=1)
     assert schedule.take(NOW) == target(2)
+
+
+def test_nothing_is_taken_when_the_bytes_that_may_come_have_come() -> None:
+    schedule = granted({host: [target(10 * host + n, host) for n in range(4)] for host in (1, 2)})
+    one, two = schedule.take(NOW), schedule.take(NOW)
+    assert one and two
+    more(schedule, {}, allowance=100)
+    schedule.finish(one, NOW, NO_REST, failed=False, received=60)
+    third = schedule.take(NOW)
+    assert third
+    # what comes while a beat runs is part of what that beat allows
+    wish = schedule.wish(stopping=False)
+    schedule.finish(two, NOW, NO_REST, failed=False, received=30)
+    schedule.grant(Grant(NOW + 60, (), (), {}, exhausted=False, allowance=70), wish)
+    assert not schedule.hungry
+    schedule.finish(third, NOW, NO_REST, failed=False, received=40)
+    assert schedule.take(NOW) is None and schedule.hungry
+    more(schedule, {}, allowance=0)
+    assert schedule.take(NOW) is None and not schedule.hungry
+    more(schedule, {}, allowance=1)
+    assert schedule.take(NOW)
 
 
 def test_tokens_beyond_what_can_be_used_soon_go_back() -> None:

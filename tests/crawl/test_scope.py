@@ -303,9 +303,9 @@ def test_redirects_without_end_are_given_up() -> None:
 def test_entries_of_a_seed_source_are_seeds(type: ScopeType) -> None:  # noqa: A002
     scope = scope_of(type, SEED, has_sources=True, max_hops=0)
     rule = "scope: listed in a seed source"
-    for hops in ("M", "MM", "RM", "MRM"):
+    for hops in ("M", "MM", "RM", "MRM", "N", "NM", "NNM", "RNRM"):
         assert scope.decide("https://news.example.net/1", hops) == Decision(True, rule)
-    for hops in ("ML", "MMM", "LM"):
+    for hops in ("ML", "MMM", "LM", "NMM", "NL", "LN"):
         assert reason(scope, "https://news.example.net/1", hops) == "scope"
     assert reason(scope_of(type, SEED), "https://news.example.net/1", "M") == "scope"
 
@@ -328,6 +328,29 @@ def test_sitemaps_that_robots_txt_names_are_read_on_the_hosts_of_seeds() -> None
     assert reason(prefix, "https://www.example.org/a/page", "PMM") == ""
     assert reason(prefix, "https://other.example/sitemap.xml", "PM") == "scope"
     assert reason(scope_of("page", SEED), "https://www.example.org/sitemap.xml", "PM") == "scope"
+
+
+def test_sitemaps_that_an_index_names_are_read_whatever_they_are_called() -> None:
+    part = "https://www.example.org/feeds/part-1?x"
+    for scope in (scope_of("prefix", SEED), scope_of("domain", "https://example.org/a/")):
+        for hops in ("PMN", "PMNN", "PMRN"):
+            assert scope.decide(part, hops).accepted, hops
+    prefix = scope_of("prefix", SEED)
+    assert prefix.decide(part, "PMN").rule == "scope: sitemap of a seed's host"
+    assert reason(prefix, part, "PMNM") == "scope", "an entry, which must be in scope itself"
+    assert reason(prefix, "https://other.example/part-1", "PMN") == "scope"
+    assert reason(prefix, part, "LN") == "scope"
+    assert reason(scope_of("page", SEED), part, "PMN") == "scope"
+
+
+def test_an_index_of_sitemaps_is_no_link_on_the_way() -> None:
+    inside = "https://www.example.org/x"
+    for hops in ("PM", "PMNM", "PMNNM"):
+        assert reason(scope_of("host", SEED, max_hops=1), inside, hops) == "", hops
+    assert reason(scope_of("host", SEED, max_hops=1), inside, "PMNML") == "hops"
+    scope = scope_of("host", SEED, has_sources=True, max_hops=1)
+    for hops, told in {"NML": "", "NNML": "", "NMLL": "hops"}.items():
+        assert reason(scope, inside, hops) == told, hops
 
 
 def test_traps_are_left_out_unless_they_are_seeds_or_the_rule_is_off() -> None:

@@ -123,6 +123,9 @@ def test_sitemaps_in_one_another_come_to_an_end() -> None:
     assert trap(f"{SITE}/maps/9.xml", "PMMMMM", YEAR) is None
     told = trap(f"{SITE}/maps/9.xml", "PMMMMMM", YEAR)
     assert told is not None and told.reason == "trap-sitemap"
+    assert trap(f"{SITE}/6.xml", "PMNNNN", YEAR) is None
+    told = trap(f"{SITE}/7.xml", "PMNNRNNN", YEAR)
+    assert told is not None and told.reason == "trap-sitemap"
     # a page that leads to a feed begins anew
     assert trap(f"{SITE}/feed.xml", "MMMMMLM", YEAR) is None
 

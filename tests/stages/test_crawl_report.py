@@ -83,7 +83,7 @@ def test_the_sealed_report_is_canonical_and_whole(report: CrawlReport) -> None:
     assert (told["minutes_step"], told["declined"], told["declined_by"]) == (1, 7, {"off scope": 7})
     assert (told["failures"], told["refusals"]) == ({"dns": 1}, {"robots": 1})
     assert told["warcs"] == ("warc/c/c-1-00000-w0.warc.gz",)
-    assert not {"waiting", "failed_urls", "page"} & told.keys()
+    assert not {"waiting", "failed_urls", "empty_sources", "page"} & told.keys()
     assert report.as_json()["failed_urls"] == (("http://a.example/1", "dns"),)
 
 
@@ -101,6 +101,7 @@ GOOD = {"failed": 0, "captures": 3, "refusals": {}, "hosts_set_aside": 0}
         ({"refusals": {"robots": 2}}, 0),
         ({"refusals": {"robots-unavailable": 2}}, 3),
         ({"hosts_set_aside": 1}, 3),
+        ({"empty_sources": (("http://a.example/feed", "the answer is 404"),)}, 3),
         ({"finished_at": None}, 130),
     ],
 )

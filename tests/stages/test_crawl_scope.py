@@ -120,7 +120,31 @@ def test_sitemaps_are_found_and_their_pages_crawled(archive: Any, site: Any) -> 
     assert "/hidden.html" in site.asked()
     assert declined(archive) == {"http://127.0.0.9/elsewhere": "scope"}
     hops = {line["url"].removeprefix(site.address): line["hops"] for line in archive.log()}
+    # the N by which the scope knows a sitemap of an index stays in the frontier
     assert (hops["/maps.xml"], hops["/hidden.html"]) == ("PM", "PMMM")
+    accounts = [block for f, block in archive.records() if f["WARC-Type"] == "metadata"]
+    assert any(b"hopsFromSeed: PMMM" in block for block in accounts)
+
+
+def test_an_index_of_sitemaps_leads_to_its_parts_also_where_only_a_folder_is_collected(
+    archive: Any, site: Any
+) -> None:
+    def answer(path: str, kind: str, *entries: str) -> None:
+        listed = "".join(f"<x><loc>{site.address}{entry}</loc></x>" for entry in entries)
+        site.add(path, f"<{kind}>{listed}</{kind}>", media_type="application/xml")
+
+    site.add("/sitemap.xml", "", status=301, headers={"Location": "/wp/index"})
+    answer("/wp/index", "sitemapindex", "/wp/part?1", "/wp/part?2")
+    answer("/wp/part?1", "urlset", "/paper/hidden.html", "/wp/part?3")
+    answer("/wp/part?2", "urlset")
+    site.add("/paper/", "<p>no links")
+    site.add("/paper/hidden.html", "<p>found")
+    archive.collection("c", f'seeds = ["{site.address}/paper/"]\n')
+    archive.json("crawl")
+    assert asked(site) == {
+        *("/wp/index", "/wp/part?1", "/wp/part?2", "/paper/", "/paper/hidden.html")
+    }
+    assert declined(archive) == {f"{site.address}/wp/part?3": "scope"}
 
 
 def test_seeds_come_from_a_sitemap_or_feed(archive: Any, site: Any) -> None:
@@ -134,6 +158,64 @@ def test_seeds_come_from_a_sitemap_or_feed(archive: Any, site: Any) -> None:
     archive.collection("c", f'seeds_from = ["{site.address}/feed"]\n{rules}')
     archive.json("crawl")
     assert asked(site) == {"/feed", "/one.html"}
+
+
+EMPTY_FEED = "<rss><channel></channel></rss>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"body": "gone", "status": 404}, "the answer is 404"),
+        ({"body": '<a href="/x">x</a>'}, "what came is text/html"),
+        ({"body": EMPTY_FEED, "media_type": "text/xml"}, "what came is text/xml"),
+        ({"body": "", "status": 301, "headers": {"Location": "/moved"}}, "the answer is 404"),
+    ],
+    ids=["missing", "page", "empty", "moved"],
+)
+def test_a_source_that_lists_no_seed_is_told(
+    archive: Any, site: Any, answer: dict[str, Any], words: str
+) -> None:
+    site.add("/feed", **answer)
+    # a link to it lies outside of the collection, and is declined as such
+    site.add("/in/", '<a href="/feed">news</a><a href="/moved">old news</a>')
+    seeds = f'seeds = ["{site.address}/in/"]\nseeds_from = ["{site.address}/feed"]\n'
+    archive.collection("c", seeds)
+    done = archive.run("crawl")
+    assert done.returncode == 3
+    url = f"{site.address}/{'moved' if 'headers' in answer else 'feed'}"
+    assert f"{url}: {words}" in done.stdout and "seeds_from" in done.stdout
+    (line,) = (line for line in archive.log() if line.get("reason") == "source")
+    assert line["url"] == url
+    archive.assert_sound()
+
+
+def test_a_source_that_robots_txt_forbids_is_told(archive: Any, site: Any) -> None:
+    site.add("/robots.txt", "User-agent: *\nDisallow: /feed", media_type="text/plain")
+    archive.collection("c", f'seeds_from = ["{site.address}/feed"]\n')
+    told = archive.json("crawl", exit_code=3)
+    ((url, words),) = told["runs"][0]["empty_sources"]
+    assert url == f"{site.address}/feed" and "disallowed by robots.txt" in words
+
+
+def test_a_source_whose_entries_are_known_already_is_not_empty(archive: Any, site: Any) -> None:
+    for path in ("/a.txt", "/b.txt"):
+        site.add(path, f"{site.address}/one.html\n", media_type="text/plain")
+    site.add("/one.html", "<p>one")
+    sources = f'"{site.address}/a.txt", "{site.address}/b.txt"'
+    archive.collection("c", f"seeds_from = [{sources}]\n")
+    assert archive.json("crawl")["runs"][0]["empty_sources"] == []
+
+
+def test_a_list_of_seeds_may_have_moved(archive: Any, site: Any) -> None:
+    site.add("/list.txt", "", status=301, headers={"Location": "/there.txt"})
+    site.add("/there.txt", "", status=302, headers={"Location": "/here.txt"})
+    site.add("/here.txt", f"{site.address}/one.html\n", media_type="text/plain")
+    site.add("/one.html", "<p>one")
+    rules = '[scope]\ntype = "list"\n'
+    archive.collection("c", f'seeds_from = ["{site.address}/list.txt"]\n{rules}')
+    archive.json("crawl")
+    assert "/one.html" in site.asked()
 
 
 def test_session_ids_do_not_make_new_pages(archive: Any, site: Any) -> None:

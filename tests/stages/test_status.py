@@ -74,7 +74,7 @@ def test_a_running_crawl_is_told_host_by_host(layout: Layout) -> None:
             run_id=run.id,
             origin=f"http://h{number}\x1b.example:80",
             idle=0,
-            robots_status=200,
+            robots_until=NOW + 9999,
             next_at=NOW + 720,
             why="retry-after",
         )

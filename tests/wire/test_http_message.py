@@ -159,6 +159,7 @@ def test_connections_persist_as_rfc_9112_section_9_3_says(start, lines, expected
         b"5\r\nhello__5\r\nhello\r\n0\r\n\r\n",
         b"5\r\nhello\r\n-1\r\n",
         b"5\r\nhello\r\n11111111111111111\r\n",
+        b"5\r\nhello\r\n" + b"1" * 9000 + b"\r\n",
         b"5\r\nhello\r\n5" + b" " * 9000 + b"\r\nhello\r\n0\r\n\r\n",
         b"5\r\nhello\r\n0\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
     ],
@@ -175,6 +176,21 @@ def test_a_body_that_is_not_chunked_at_all_is_taken_as_it_is():
     message = read_message(OK + b"Transfer-Encoding: chunked\r\n\r\n<html>\nfine")
     assert message.payload == b"<html>\nfine"
     assert message.complete
+
+
+@pytest.mark.parametrize("size", [b"F" * 16, b"1" * 17, b"8" + b"0" * 299, b"f" * 8000])
+def test_a_chunk_of_an_absurd_size_is_one_that_breaks_off(size):
+    start = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    for before, data in ((b"", b""), (b"2\r\nab\r\n", b"ab")):
+        message = read_message(start + before + size + b"\r\nwiki")
+        assert message.payload == data + b"wiki"
+        assert not message.complete
+
+
+def test_a_chunk_size_may_have_any_number_of_zeros_before_it():
+    start = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    message = read_message(start + b"0" * 300 + b"4\r\nwiki\r\n" + b"0" * 300 + b"\r\n\r\n")
+    assert message.payload == b"wiki" and message.complete
 
 
 SIZES = st.integers(0, 40)

@@ -124,6 +124,9 @@ CASES = {
         chunked(b"4\r\nwiki5\r\npedia"), truncated="disconnect", payload=WIKI
     ),
     "end within a chunk": Case(chunked(b"ff\r\nwiki"), truncated="disconnect", payload=WIKI),
+    "end within a chunk of an absurd size": Case(
+        chunked(b"F" * 300 + b"\r\nwiki"), truncated="disconnect", payload=WIKI
+    ),
     "end before the last chunk": Case(chunked(chunks(PAGE)), truncated="disconnect"),
     "end in the trailers": Case(chunked(chunks(PAGE), b"0\r\nX: 1\r\n"), truncated="disconnect"),
     "70 kB header": Case(sized(PAGE, b"X-Large: " + b"y" * 70_000 + b"\r\n"), then="hold"),

@@ -214,6 +214,14 @@ class Account:
             *(run.id, limit),
         )
 
+    def empty_sources(self, run: Run, limit: int) -> list[tuple[str, str]]:
+        """Give the first sources of seeds that list none, each with the rule that says so."""
+        return self._all(
+            "SELECT url, words FROM rule CROSS JOIN declined ON rule_id = rule.id"
+            " WHERE rule.run_id = ? AND reason = 'source' ORDER BY declined.id LIMIT ?",
+            *(run.id, limit),
+        )
+
     def minutes(self, run: Run) -> list[tuple[int, int, int]]:
         """Give the minutes in which something came: Unix time // 60, captures, bytes."""
         return self._all(
@@ -248,11 +256,11 @@ class Account:
     def _hosts(self, run: Run, limit: int, now: float, which: str, order: str) -> list[HostState]:
         rows = self._all(
             "SELECT origin, ifnull(listed.n, 0) AS waiting, asked, failed, received, spent_ms,"
-            " set_aside, next_at, why, robots_status IS NULL, lease_until"
+            " set_aside, next_at, why, robots_until <= ?, lease_until"
             " FROM host LEFT JOIN (SELECT host_id, count(*) AS n FROM todo GROUP BY host_id)"
             " AS listed ON listed.host_id = host.id"
             f" WHERE run_id = ? AND {which} ORDER BY {order} LIMIT ?",
-            *(run.id, limit),
+            *(now, run.id, limit),
         )
         return [
             HostState(

@@ -31,7 +31,8 @@ CREATE TABLE host(
     next_at REAL NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT '',
     owner INTEGER, epoch INTEGER NOT NULL DEFAULT 0, lease_until REAL NOT NULL DEFAULT 0,
     idle INTEGER NOT NULL DEFAULT 1, set_aside INTEGER NOT NULL DEFAULT 0,
-    failures INTEGER NOT NULL DEFAULT 0, robots_status INTEGER, robots BLOB, cookies BLOB,
+    failures INTEGER NOT NULL DEFAULT 0, robots_id INTEGER, robots_status INTEGER,
+    robots BLOB, robots_until REAL NOT NULL DEFAULT 0, cookies BLOB,
     asked INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
     spent_ms INTEGER NOT NULL DEFAULT 0, received INTEGER NOT NULL DEFAULT 0,
     UNIQUE(run_id, origin));
@@ -63,9 +64,10 @@ CREATE TABLE warc(
     name TEXT NOT NULL UNIQUE, opening INTEGER NOT NULL DEFAULT 0,
     committed INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL);
 CREATE TABLE worker(
-    id INTEGER PRIMARY KEY, seen_at REAL NOT NULL, reserved INTEGER NOT NULL DEFAULT 0);
+    id INTEGER PRIMARY KEY, seen_at REAL NOT NULL, reserved INTEGER NOT NULL DEFAULT 0,
+    allowed INTEGER NOT NULL DEFAULT 0);
 """
-VERSION = 2
+VERSION = 3
 
 
 class _Cursor(sqlite3.Cursor):

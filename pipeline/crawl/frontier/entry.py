@@ -21,7 +21,7 @@ _CHUNK = 10_000  # rows of one transaction where there are many
 _MOST_HOSTS_KNOWN = 200_000
 
 # SQL: reasons that lie in a page, where no rule of the collection has a say; `url` is none at all
-_FOR_GOOD = "('url', 'limit', 'trap-content')"
+_FOR_GOOD = "('url', 'limit', 'source', 'trap-content')"
 
 T = TypeVar("T")
 
@@ -203,7 +203,9 @@ class Entry:
     def _undeclined(self, declined: Iterable[Declined]) -> dict[int, Declined]:
         fresh: dict[int, Declined] = {}
         for found in declined:
-            fresh.setdefault(key_of(self._run, f"declined {_storable(found.url)}"), found)
+            # that a source lists no seed is told also where a link to it was declined
+            kind = "source" if found.reason == "source" else "declined"
+            fresh.setdefault(key_of(self._run, f"{kind} {_storable(found.url)}"), found)
         for some in _pieces(list(fresh), _LOOK_UP):
             marks = ",".join("?" * len(some))
             rows = self._db.execute(f"SELECT key FROM declined WHERE key IN ({marks})", some)

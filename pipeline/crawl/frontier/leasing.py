@@ -6,7 +6,8 @@ runs out, so nothing needs repair when a worker dies; it is also the only mark o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct, field
@@ -29,7 +30,7 @@ class HostLease(Struct, frozen=True):
 
     Attributes:
         next_at: nobody may ask it before.
-        robots: status and body of its robots.txt, None if that is still to be asked for.
+        robots: status and body of its robots.txt as it was last had, None if it never was.
         failures: answers in a row that were failures, when it was released.
         why: what it rests for (see `Rest`), `retry` if its targets wait to be tried again.
         cookies: as a worker left them.
@@ -119,7 +120,7 @@ class Leases:
     def _retry_at(self, host_id: int, now: float) -> float:
         """Give the moment at which the first target of a host is due, 0 if one is or none waits."""
         asked_for = "FROM todo WHERE host_id = ? AND priority <= ?"
-        those = host_id, self._last_priority(host_id)
+        those = host_id, self._last_priority(host_id, now)
         due = self._db.execute(
             f"SELECT 1 {asked_for} AND not_before <= ? LIMIT 1", (*those, now)
         ).fetchone()
@@ -128,13 +129,15 @@ class Leases:
         row = self._db.execute(f"SELECT min(not_before) {asked_for}", those).fetchone()
         return float(row[0] or 0.0)
 
-    def _last_priority(self, host_id: int) -> int:
+    def _last_priority(self, host_id: int, now: float) -> int:
         """Tell up to which priority a host may be asked: that of its robots.txt until it is known.
+
+        What was known of it a day ago is so no more (`ask_robots_again`).
 
         As a bound of the key: what waits for robots.txt may be hundreds of thousands of URLs.
         """
-        row = self._db.execute("SELECT robots_status FROM host WHERE id = ?", (host_id,)).fetchone()
-        return 0 if row[0] is None else LAST_PRIORITY
+        row = self._db.execute("SELECT robots_until FROM host WHERE id = ?", (host_id,)).fetchone()
+        return LAST_PRIORITY if row[0] > now else 0
 
     def take(self, kept: int, now: float, until: float) -> tuple[HostLease, ...]:
         """Take free hosts up to this worker's fair share of those that have something to do."""
@@ -175,10 +178,38 @@ class Leases:
     def pull(
         self, wish: Wish, leases: Sequence[HostLease], gone: set[int], now: float
     ) -> dict[int, list[Target]]:
-        """Give targets for the hosts that this worker keeps and for those it has just taken."""
-        wanted = {h: n for h, n in wish.wanted.items() if h not in gone and h not in wish.released}
+        """Give targets for the hosts that this worker keeps and for those it has just taken.
+
+        A host whose robots.txt must be asked for again gets only that, also if it wants nothing.
+        """
+        kept = wish.held.keys() - wish.released.keys() - gone
+        wanted = {host_id: most for host_id, most in wish.wanted.items() if host_id in kept}
         wanted |= {lease.id: _FIRST_TARGETS for lease in leases}
+        wanted |= dict.fromkeys(self._ask_robots_again(kept | wanted.keys(), now), 1)
         return {host_id: self._targets(host_id, most, now) for host_id, most in wanted.items()}
+
+    def _ask_robots_again(self, hosts: Collection[int], now: float) -> list[int]:
+        """List the robots.txt of hosts again whose copy is too old to go by (RFC 9309 §2.4).
+
+        It counts as one more URL of the run. Gives the hosts that owe it, also since an earlier
+        beat; one that has nothing else to do owes none.
+        """
+        owing = self._db.execute(
+            "SELECT id, robots_id FROM host WHERE id IN (SELECT value FROM json_each(?))"
+            " AND robots_until <= ? AND robots_id IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM todo WHERE host_id = host.id)",
+            (json.dumps(list(hosts)), now),
+        ).fetchall()
+        if owing:
+            new = self._db.executemany(
+                "INSERT INTO todo(host_id, priority, url_id) VALUES (?, 0, ?)"
+                " ON CONFLICT DO NOTHING",
+                owing,
+            ).rowcount
+            self._db.execute(
+                "UPDATE run SET discovered = discovered + ? WHERE id = ?", (new, self._run)
+            )
+        return [host_id for host_id, _ in owing]
 
     def _targets(self, host_id: int, most: int, now: float) -> list[Target]:
         """Give what is due on a host: until its robots.txt is known, only that."""
@@ -188,7 +219,7 @@ class Leases:
             " LEFT JOIN url AS parent ON parent.id = url.via"
             " WHERE todo.host_id = ? AND todo.priority <= ? AND todo.not_before <= ?"
             " ORDER BY todo.priority, todo.url_id LIMIT ?",
-            (host_id, self._last_priority(host_id), now, most),
+            (host_id, self._last_priority(host_id, now), now, most),
         ).fetchall()
         return [
             Target(id=i, host_id=host_id, url=url, via=via, hops=hops, attempt=attempt)

@@ -25,8 +25,9 @@ _CHUNK = 2000
 _LOOK_UP = 500
 
 # Lines that stay although their URL seems to have been taken up: that of a page stands for links
-# of it that are not known, and a redirect to another name of its own page has the same key.
-_TOLD = frozenset({"limit", "redirects"})
+# of it that are not known, that of a source for seeds that it does not list, and a redirect to
+# another name of its own page has the same key.
+_TOLD = frozenset({"limit", "redirects", "source"})
 
 
 class LogLine(Struct, frozen=True, kw_only=True):

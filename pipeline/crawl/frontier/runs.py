@@ -134,7 +134,8 @@ class Frontier:
     def register(self, workers: Iterable[int], now: float) -> None:
         """Make the workers known before the first lease, so that each takes only its share.
 
-        What workers of an earlier session held, hosts and tokens, is free again.
+        What workers of an earlier session held, hosts and tokens, is free again. Hosts whose
+        robots.txt could not be had then are asked for it once more.
         """
         with transaction(self._db):
             self._db.execute("DELETE FROM worker")
@@ -144,6 +145,10 @@ class Frontier:
             self._db.execute("UPDATE run SET reserved = 0")
             self._db.execute(
                 "UPDATE host SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL"
+            )
+            # as `Robots.parse` reads the answer (RFC 9309 §2.3.1.4)
+            self._db.execute(
+                "UPDATE host SET robots_until = 0 WHERE robots_status NOT BETWEEN 200 AND 499"
             )
             self._settle_stragglers(now)
 
@@ -158,7 +163,7 @@ class Frontier:
                 " WHERE owner = ?",
                 (now + delay_s, worker),
             )
-            self._db.execute("UPDATE worker SET reserved = 0 WHERE id = ?", (worker,))
+            self._db.execute("UPDATE worker SET reserved = 0, allowed = 0 WHERE id = ?", (worker,))
             self._db.execute(
                 "UPDATE run SET reserved = (SELECT total(reserved) FROM worker)"
                 " WHERE finished_at IS NULL AND reserved > 0"

@@ -1,14 +1,15 @@
 """Which of the hosts that a worker holds may be asked next, and when. Pure: time is passed in.
 
 A host has at most so many requests in flight, most often one, and after each answer a rest that is
-counted from the answer's end. Where captures are limited, each target taken needs a token.
+counted from the answer's end. Where captures are limited, each target taken needs a token, and
+where bytes are, none is taken when as many have come as the last beat allows.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
@@ -74,6 +75,8 @@ class Schedule:
         self._until = 0.0
         self._now = 0.0
         self._tokens: int | None = None
+        self._allowance: int | None = None
+        self._received = 0
         self._fed = True
         self._taken = 0
         self._ended = False
@@ -81,7 +84,7 @@ class Schedule:
     def take(self, now: float) -> Target | None:
         """Give a target whose host may be asked now, and note that it is in flight."""
         self._now = max(self._now, now)
-        if now > self._until - _MARGIN_S or self._ended or self._tokens == 0:
+        if now > self._until - _MARGIN_S or self._ended or self._is_spent:
             return None
         while self._ready and self._ready[0][0] <= now:
             _, host_id = heapq.heappop(self._ready)
@@ -115,7 +118,9 @@ class Schedule:
         held = self._held.get(host_id)
         return held.failures if held else 0
 
-    def finish(self, target: Target, now: float, rest: Rest, *, failed: bool | None) -> None:
+    def finish(
+        self, target: Target, now: float, rest: Rest, *, failed: bool | None, received: int = 0
+    ) -> None:
         """Note that a target was answered at `now`.
 
         Args:
@@ -124,9 +129,11 @@ class Schedule:
             rest: what the host is owed. A longer rest that it was given before stays.
             failed: whether the answer was a failure (see `politeness.is_failure`); None if the
                 host was not asked at all.
+            received: bytes of the answer.
 
         """
         self._now = max(self._now, now)
+        self._received += received
         flew = self._flying.pop(target.id, None) is target
         held = self._held.get(target.host_id)
         if held is None or not flew or target.id in held.settled:
@@ -155,19 +162,30 @@ class Schedule:
     def hungry(self) -> bool:
         """Tell whether a beat may bring what this worker can use at once.
 
-        When the frontier had no token to give, one beat a second is enough to ask again.
+        When the frontier had no token and no byte to give, one beat a second is enough to ask
+        again.
         """
         if self._ended:
             return not self._flying
-        if self._tokens == 0:
+        if self._is_spent:
             return self._fed
         return not self._held or any(
             not held.queue and not held.in_flight for held in self._held.values()
         )
 
+    @property
+    def _is_spent(self) -> bool:
+        """Tell whether all that the last beat allowed has been taken or has come."""
+        is_enough = self._allowance is not None and self._received >= self._allowance
+        return is_enough or self._tokens == 0
+
     def wish(self, *, stopping: bool) -> Wish:
         """Say what is held and wanted, and count anew: the beat that follows settles the rest."""
         stopping = stopping or self._ended
+        if self._allowance is not None:
+            # the rest may be used while the beat runs, and what comes then is part of the next
+            self._allowance = max(self._allowance - self._received, 0)
+        self._received = 0
         released: dict[int, float] = {}
         wanted: dict[int, int] = {}
         for host_id, held in self._held.items():
@@ -224,7 +242,8 @@ class Schedule:
         """Take in what the frontier gave."""
         self._until = grant.until
         self._ended = self._ended or bool(grant.ended_by)
-        self._fed = grant.room is None or grant.room > 0
+        self._fed = grant.room != 0 and grant.allowance != 0
+        self._allowance = grant.allowance
         self._tokens = None if grant.room is None else (self._tokens or 0) + grant.room
         for host_id in (*grant.lost, *wish.released):
             self._held.pop(host_id, None)
@@ -236,10 +255,13 @@ class Schedule:
         for host_id, targets in grant.targets.items():
             self._refill(host_id, targets)
 
-    def _refill(self, host_id: int, targets: Iterable[Target]) -> None:
+    def _refill(self, host_id: int, targets: Sequence[Target]) -> None:
         held = self._held.get(host_id)
         if held is None:
             return
+        if targets and targets[0].hops == "P":
+            # the rules by which the rest was to be asked for are no longer known
+            held.queue.clear()
         have = {target.id for target in held.queue} | held.settled | self._flying.keys()
         was_empty = not held.queue
         held.queue.extend(target for target in targets if target.id not in have)

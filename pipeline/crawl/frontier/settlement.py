@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from pipeline.crawl.frontier.database import Database
-from pipeline.model.target import Outcome, Retry, Target
+from pipeline.model.target import FOR_GOOD, Outcome, Retry, RobotsAnswer, Target
 
 HOST_FAILING: Final = "host-failing"
 """Reason of the targets of a host that was set aside (FORMAT.md §2)."""
@@ -80,6 +80,23 @@ def settle(
     _count(database, run_id, settled, sum(retry.received for retry in retries))
     _count_hosts(database, settled, retries)
     _count_minutes(database, run_id, settled)
+
+
+def keep_robots(
+    database: Database, answers: Iterable[RobotsAnswer], outcomes: Iterable[Outcome], now: float
+) -> None:
+    """Keep what hosts said when they were asked for robots.txt, and which URL that was."""
+    database.executemany(
+        "UPDATE host SET robots_status = ?, robots = ?, robots_until = ? WHERE id = ?",
+        [(answer.status, answer.body, answer.until, answer.host_id) for answer in answers],
+    )
+    # one that was settled without an answer must not make its host wait for ever
+    database.executemany(
+        "UPDATE host SET robots_id = ?, robots_status = ifnull(robots_status, 0),"
+        " robots = ifnull(robots, x''), robots_until = iif(robots_until > ?, robots_until, ?)"
+        " WHERE id = ?",
+        [(o.target.id, now, FOR_GOOD, o.target.host_id) for o in outcomes if o.target.hops == "P"],
+    )
 
 
 def _strike(database: Database, target: Target) -> bool:

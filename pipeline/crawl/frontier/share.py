@@ -5,7 +5,9 @@ host is the only mark of what is in flight, so that a start has nothing to repai
 
 Where a run has a limit of captures, each target that may be asked is covered by a token. A worker
 holds some, says with each beat how many, and gets more as long as there are any: captures and
-tokens together never exceed the limit, whoever dies when.
+tokens together never exceed the limit, whoever dies when. Where it has a limit of bytes, each beat
+allows a worker to receive some until its next one. How large an answer is shows only when it is
+there, so that those in flight when the last byte is used come on top.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pipeline.crawl.frontier.database import connect, transaction
 from pipeline.crawl.frontier.entry import Entry
 from pipeline.crawl.frontier.leasing import LEASE_S, MOST_HOSTS, HostLease, Leases, Resting, Wish
 from pipeline.crawl.frontier.runs import reserve_warc
-from pipeline.crawl.frontier.settlement import set_aside, settle, settle_set_aside
+from pipeline.crawl.frontier.settlement import keep_robots, set_aside, settle, settle_set_aside
 from pipeline.model.policy import RunLimits
 from pipeline.model.target import Declined, Discovery, Outcome, Retry, RobotsAnswer, Target
 
@@ -59,6 +61,7 @@ class Grant(Struct, frozen=True):
     Attributes:
         exhausted: nothing is left to do, for this worker or any other.
         room: how many tokens come to those in hand; None if captures are not limited.
+        allowance: how many bytes may be received until the next beat; None if they are not limited.
         ended_by: the limit that the run has reached (a field of RunLimits), else empty: nothing
             more may be asked for.
 
@@ -70,6 +73,7 @@ class Grant(Struct, frozen=True):
     targets: dict[int, list[Target]]
     exhausted: bool
     room: int | None = None
+    allowance: int | None = None
     ended_by: str = ""
 
 
@@ -166,24 +170,17 @@ class Share:
             leases = self._leases.take(kept, now, until) if wish.more and not ended_by else ()
             targets = {} if ended_by else self._leases.pull(wish, leases, gone, now)
             room = self._reserve(wish, bool(leases), ended_by, now)
+            may_ask = bool(kept or leases) and not ended_by
+            allowance = self._allow(may_ask, now)
             # what is in flight, though its host was given up, may lead on
             exhausted = not (kept or gone or leases or wish.in_flight) and (
                 bool(ended_by) or self._leases.exhausted()
             )
-        return Grant(until, tuple(gone), leases, targets, exhausted, room, ended_by)
+        return Grant(until, tuple(gone), leases, targets, exhausted, room, allowance, ended_by)
 
     def _settle(self, batch: Batch, warc_id: int, wish: Wish, now: float) -> None:
         settle(self._db, self._run, batch.outcomes, batch.retries, warc_id)
-        self._db.executemany(
-            "UPDATE host SET robots_status = ?, robots = ? WHERE id = ?",
-            [(answer.status, answer.body, answer.host_id) for answer in batch.robots],
-        )
-        # a robots.txt that was settled without an answer must not make its host wait for ever
-        self._db.executemany(
-            "UPDATE host SET robots_status = 0, robots = x''"
-            " WHERE id = ? AND robots_status IS NULL",
-            [(o.target.host_id,) for o in batch.outcomes if o.target.hops == "P"],
-        )
+        keep_robots(self._db, batch.robots, batch.outcomes, now)
         self._db.executemany(
             "UPDATE host SET cookies = ? WHERE id = ?",
             [(cookies, host_id) for host_id, cookies in batch.cookies],
@@ -229,6 +226,21 @@ class Share:
             (self._run,),
         )
         return room
+
+    def _allow(self, may_ask: bool, now: float) -> int | None:
+        """Note and give this worker's share of the bytes that no other is allowed to receive."""
+        most = self._limits.max_bytes
+        if most is None:
+            return None
+        taken = self._db.execute(
+            "SELECT received + (SELECT ifnull(sum(allowed), 0) FROM worker WHERE id <> ?)"
+            " FROM run WHERE id = ?",
+            (self._worker, self._run),
+        ).fetchone()[0]
+        left = max(most - taken, 0) if may_ask else 0
+        share = int(-(-left // self._leases.workers(now)))
+        self._db.execute("UPDATE worker SET allowed = ? WHERE id = ?", (share, self._worker))
+        return share
 
     def _room(self, wish: Wish, held: int, has_leases: bool, now: float) -> int | None:
         most = self._limits.max_captures

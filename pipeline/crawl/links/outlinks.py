@@ -5,7 +5,8 @@ scanner; each scanner's module says what it takes. Pure: the same bytes give the
 in time and memory by the size of the payload, and it never raises, whatever the bytes.
 
 Hop letters are those of Heritrix: L a reader may go there, E it is part of the resource, R it leads
-on by itself, X a guess, M listed by a feed or sitemap.
+on by itself, X a guess, M listed by a feed or sitemap. N is ours and for the scope alone: a sitemap
+listed by an index of sitemaps, which may lie where pages may not; archives have it as M.
 """
 
 from __future__ import annotations
@@ -48,15 +49,15 @@ def outlinks(
         payload: the body with transfer and content coding removed; it may be cut short.
         url: a normal URL.
         fields: names and values of the response's header fields, in order.
-        hops: the way on which the resource was reached. Where it ends in M, a plain list of URLs
-            is a sitemap.
+        hops: the way on which the resource was reached. Where it ends in M or N, a plain list of
+            URLs is a sitemap.
         policy: where links are sought.
 
     """
     gathering = Gathering(url)
     header.scan(fields, gathering)
     media_type, charset = _content_type(fields)
-    listed = hops.endswith("M") and policy.sitemaps
+    listed = hops.endswith(("M", "N")) and policy.sitemaps
     if payload.startswith(_GZIP):
         if policy.sitemaps:
             _scan_packed(payload, listed, gathering)

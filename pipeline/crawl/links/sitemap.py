@@ -1,8 +1,9 @@
 """Sitemaps (sitemaps.org 0.9) and the Sitemap lines of robots.txt (RFC 9309 §2.2.4).
 
-What a sitemap lists is hop M; the pictures and films that it says stand on a page are embeds. A
-sitemap may be packed with gzip; it is unpacked piece by piece, and no further than its links are
-taken. Entities are not expanded. Pure, bounded, never raises.
+What a sitemap lists is hop M, but N if it is an index, for that lists sitemaps; the pictures and
+films that it says stand on a page are embeds. A sitemap may be packed with gzip; it is unpacked
+piece by piece, and no further than its links are taken. Entities are not expanded. Pure, bounded,
+never raises.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 from pipeline.crawl.links import plain
 from pipeline.crawl.links.gather import Gathering
 from pipeline.crawl.links.markup import content
+from pipeline.crawl.links.sniff import is_index
 from pipeline.model.url import Rejected, resolve
 
 MAX_UNPACKED: Final = 50 * 1024 * 1024
@@ -40,13 +42,14 @@ _SITEMAP_LINE = re.compile(
 
 def scan(payload: bytes, gathering: Gathering) -> None:
     """Take what a sitemap or an index of sitemaps lists."""
-    rest = b""
+    rest, hop = b"", ""
     for piece in _pieces(payload):
         window = rest + piece
+        hop = hop or ("N" if is_index(window) else "M")
         end = 0
         for match in _ELEMENT.finditer(window):
             end = match.end()
-            _take(match, gathering)
+            _take(match, hop, gathering)
             if gathering.full:
                 return
         rest = window[max(end, len(window) - _MAX_ELEMENT) :]
@@ -78,13 +81,13 @@ def robots_sitemaps(body: bytes, url: str) -> list[str]:
     return list(found)
 
 
-def _take(match: re.Match[bytes], gathering: Gathering) -> None:
+def _take(match: re.Match[bytes], hop: str, gathering: Gathering) -> None:
     prefix, name, inner, href = match.groups()
     if href is not None:
         gathering.add(_text(href), "M", "sitemap")
     elif name is not None:
         embedded = name != b"loc" or prefix == b"image"
-        gathering.add(_text(inner), "E" if embedded else "M", "sitemap")
+        gathering.add(_text(inner), "E" if embedded else hop, "sitemap")
 
 
 def _text(value: bytes) -> str:

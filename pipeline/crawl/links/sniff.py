@@ -93,6 +93,12 @@ def peek(payload: bytes) -> bytes:
         return b""
 
 
+def is_index(begun: bytes) -> bool:
+    """Tell by its beginning whether a sitemap is an index of others."""
+    root = _ROOT.match(begun[:_HEAD])
+    return root is not None and root[1] == b"sitemapindex"
+
+
 def _by_beginning(payload: bytes) -> Format:
     head = payload[:_HEAD]
     if head.startswith(b"%PDF-"):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
+
+SOURCE: Final = "source: no seed is listed"
+"""How the rule begins by which a source of seeds is told that lists none; then comes why."""
 
 
 class Decision(Struct, frozen=True):

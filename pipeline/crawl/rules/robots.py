@@ -20,6 +20,11 @@ MAX_BYTES: Final = 500 * 1024
 LONGEST_DELAY_S: Final = 86_400.0
 """A host that asks for more is taken to ask for a day."""
 
+_DAY_S = 86_400.0
+# a worker may go on so long with what it was given before it is told (LEASE_S of the frontier)
+_NOTICE_S = 60.0
+_TIME_FOR_A_PAGE_S = 3600.0
+
 _PRODUCT = re.compile(r"[A-Za-z_-]+")
 _USER_AGENT_LINE = re.compile(r"\s*user[\s-]*agent(?:\s*:|\s)\s*([^#]*)", re.IGNORECASE)
 
@@ -29,6 +34,20 @@ _NO_RULES = Decision(True, "robots: the host has no robots.txt")
 _UNAVAILABLE = Decision(
     False, "robots: robots.txt could not be had, so the host is left alone", "robots-unavailable"
 )
+
+
+def good_until(answered_at: float, rest_s: float) -> float:
+    """Give the moment from which the answer to a request for robots.txt is asked for again.
+
+    That is a day later (RFC 9309 §2.4). Where the host then rests for a day, because it asks for
+    that, it is an hour after the rest: else no page would ever come between the two.
+
+    Args:
+        answered_at: Unix time.
+        rest_s: seconds for which the host rests after the answer.
+
+    """
+    return answered_at + max(_DAY_S - _NOTICE_S, rest_s + _TIME_FOR_A_PAGE_S)
 
 
 def product_token(user_agent: str) -> str:
@@ -54,6 +73,11 @@ class Robots:
         self._verdict = verdict  # for every URL of the host; None if the rules in the text decide
         self._text = text
         self._groups: dict[str, _Group] = {}
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Tell whether the file could not be had, so that nothing may be asked for."""
+        return self._verdict is _UNAVAILABLE
 
     @classmethod
     def parse(cls, status: int, body: bytes) -> Robots:

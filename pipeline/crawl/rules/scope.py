@@ -47,6 +47,7 @@ SOME_YEAR: Final = 2100
 """Stands in for the year of the run where nobody says it."""
 
 _SITEMAP_FILE = re.compile(r"/[^?]*sitemap[^?]*\.(?:xml|xml\.gz|txt)\Z", re.IGNORECASE)
+_LISTED_BY_SOURCE = re.compile(r"N*[MN]|M[MN]")
 _SPANNING: Final = ("prefix", "host", "domain")
 
 _SEED = Decision(True, "scope: seed")
@@ -177,7 +178,8 @@ class Scope(Struct, frozen=True, kw_only=True):
             url: http and https are one where each uses its own port, and so are the spellings that
                 `patterns.unescaped` makes one.
             hops: letters of the way from the seed to it (FORMAT.md §2): L link, E embed, X what a
-                script may ask for, R redirect, M entry of a sitemap or feed, P robots.txt.
+                script may ask for, R redirect, M entry of a sitemap or feed, N sitemap that an
+                index names, P robots.txt.
 
         """
         if hops == "P":
@@ -193,7 +195,7 @@ class Scope(Struct, frozen=True, kw_only=True):
         decision = self.place(url)
         if decision.accepted and self.max_hops is None:
             return decision
-        if self.has_sources and hops.replace("R", "") in ("M", "MM"):
+        if self.has_sources and _LISTED_BY_SOURCE.fullmatch(hops.replace("R", "")):
             return _LISTED
         if decision.accepted:
             return self._within_hops(decision, hops)
@@ -248,30 +250,34 @@ class Scope(Struct, frozen=True, kw_only=True):
             return _EMBEDDED
         if way and not embeds and self.redirects == "follow":
             return _REDIRECTED
-        if hops[-1] == "M" and hops.rstrip("M").endswith("P") and self._is_sitemap(url, hops):
+        if hops[-1] in "MN" and hops.rstrip("MNR").endswith("P") and self._is_sitemap(url, hops):
             return _SITEMAP
         return decision
 
     def _is_sitemap(self, url: str, hops: str) -> bool:
         """Tell whether a robots.txt, or a sitemap that it names, led to a sitemap of a seed's host.
 
-        What robots.txt names is one. Further on only the name of the file can tell it from a page.
+        What robots.txt or an index names is one. What else names it lists pages, so that only the
+        name of the file can tell.
         """
         if self.type not in _SPANNING:
             return False
         site, path = _key(url)
         if site not in self.sites and not (self.type == "domain" and self._domain(site)):
             return False
-        return hops == "PM" or _SITEMAP_FILE.match(path) is not None
+        is_named = hops == "PM" or hops[-1] == "N"
+        return is_named or _SITEMAP_FILE.match(path) is not None
 
 
 def _links(hops: str, has_sources: bool) -> int:
     """Count the links of a way from a seed.
 
     A seed source stands for the seeds that it lists, and a sitemap that robots.txt names for the
-    host: neither is a link. What `longer` has cut off a very long way counts as links.
+    host: neither is a link, nor is what an index of sitemaps names. What `longer` has cut off a
+    very long way counts as links.
     """
     before, _, letters = hops.rpartition("+")
+    letters = letters.replace("N", "")
     count = int(before or 0) + letters.count("L") + letters.count("M")
     if before or letters[:1] not in "MRP":
         return count

@@ -72,8 +72,10 @@ def trap(url: str, hops: str, year: int) -> Decision | None:
     """
     if len(url) > MAX_LENGTH:
         return _LENGTH
-    if hops[-1:] == "M" and hops.count("M", len(hops.rstrip("MR"))) > MAX_NESTED:
-        return _NESTED
+    if hops.endswith(("M", "N")):
+        nested = hops[len(hops.rstrip("MNR")) :]
+        if len(nested) - nested.count("R") > MAX_NESTED:
+            return _NESTED
     path, _, query = url.partition("?")
     # the two slashes before the host, and as many as the shortest repetition has
     if path.count("/") > 2 + MAX_REPEATS:
