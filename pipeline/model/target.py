@@ -44,7 +44,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         id: number of the URL in the frontier.
         host_id: number of its host in the frontier.
         via: the URL that led here, None for a seed.
-        hops: letters of the way from the seed (FORMAT.md §2), and N for a sitemap that an index names.
+        hops: letters of the way from the seed (FORMAT.md §2), with N for a sitemap that an index
+            names.
         attempt: how many times it has failed already.
 
     """
