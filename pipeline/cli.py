@@ -308,6 +308,7 @@ def run(
 
 
 @cli.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option(
     "--level",
     type=click.Choice(["files", "records"]),
@@ -319,13 +320,19 @@ def run(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
 )
 @click.pass_obj
-def verify(session: Session, level: str, workers: int | None) -> None:
+def verify(session: Session, files: tuple[str, ...], level: str, workers: int | None) -> None:
     """Check that every file is what was sealed.
 
-    All damage is named, with the documents that it affects.
+    All damage is named, with the documents that it affects. With FILE, any WARC or ARC file is
+    checked, of any writer and outside of an archive too: all its records, whatever the level.
     """
     from pipeline.stages.verify import verify as stage
+    from pipeline.stages.verify_foreign import verify_files
 
+    if files:
+        with session.display() as display:
+            seen = verify_files(files, display.observe, workers)
+        session.print(seen, seen.as_text)
     session.config()
     with session.display() as display:
         report = stage(session.layout, cast("Level", level), display.observe, workers=workers)

@@ -17,6 +17,7 @@ from msgspec import Struct
 from pipeline.archive import fields as rules
 from pipeline.archive.block import BLOCK, PAYLOAD, SOUND, Judgement, LargeBlock, doubts, judge
 from pipeline.archive.docket import Docket
+from pipeline.archive.foreign import ForeignWalk
 from pipeline.archive.index import capture_line, is_listed, parse_capture
 from pipeline.archive.reader import Damage, Fields, Record, Walk, bare_uri
 from pipeline.archive.references import DATE, References
@@ -70,6 +71,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
         members: lines of NAME.members.jsonl, in file order; empty if they were given to `take`.
         index: lines of NAME.cdxj, sorted.
         counts: sound records by type.
+        gzip_members: of a file of another writer, its gzip members; several records may share one.
         findings: what is wrong, in file order; at most MAX_FINDINGS, and some more that
             say how many are left out (`archive.docket`).
 
@@ -81,6 +83,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
     index: tuple[bytes, ...]
     counts: Mapping[str, int]
     findings: tuple[Finding, ...]
+    gzip_members: int = 0
 
     @property
     def captures(self) -> tuple[Capture, ...]:
@@ -118,7 +121,11 @@ def inspect(
         OSError: the file cannot be opened or read.
 
     """
-    walk = Walk(path, hints=hints, open_sink=LargeBlock)
+    walk: Walk | ForeignWalk = (
+        ForeignWalk(path, open_sink=LargeBlock)
+        if foreign
+        else Walk(path, hints=hints, open_sink=LargeBlock)
+    )
     inspector = _Inspector(name, filename or name.rpartition("/")[2], take, foreign=foreign)
     for found in walk:
         if isinstance(found, Damage):
@@ -162,6 +169,9 @@ class _Inspector:
         first = fields.first
         kind = first.get("warc-type", "")
         if not (record.plain and _as_ours(fields)):
+            if fields.version == "ARC":
+                self._arc(record, kind)
+                return
             self._form(record)
         # several records of a foreign file may share one member
         if record.offset == 0 and not self._counts and kind != "warcinfo":
@@ -198,8 +208,10 @@ class _Inspector:
             if is_listed(capture):
                 self._index.append(capture_line(capture))
 
-    def result(self, walk: Walk) -> Inspection:
+    def result(self, walk: Walk | ForeignWalk) -> Inspection:
         self._references.settle(damaged=self._damaged)
+        if isinstance(walk, ForeignWalk) and not self._counts:
+            self._docket.no_archive(walk.what)
         return Inspection(
             size=walk.size,
             sha256=walk.sha256,
@@ -207,7 +219,16 @@ class _Inspector:
             index=tuple(sorted(self._index)),
             counts=dict(self._counts),
             findings=self._docket.findings(),
+            gzip_members=walk.members if isinstance(walk, ForeignWalk) else 0,
         )
+
+    def _arc(self, record: Record, kind: str) -> None:
+        """Take a record that states no more than its target, date and length."""
+        if not self._counts:
+            self._docket.report("W118", record)
+        if not DATE.fullmatch(record.fields.first["warc-date"]):
+            self._docket.report("E205", record, record.fields.first["warc-date"])
+        self._counts[kind] += 1
 
     def _form(self, record: Record) -> None:
         fields, report = record.fields, self._docket.report
