@@ -26,8 +26,8 @@ _LINE: Final = 4096
 _HEAD_END = re.compile(rb"\r\n\r\n|\n\n")
 # of a line in which a record begins; of one that is longer, the record is not found after damage
 _LONGEST: Final = 4096
-# `URL address date type ... length` (Internet Archive, ARC 1.0 and 1.1, both field lists)
-_ARC_LINE = re.compile(rb"(\S.*) (\S+) ([0-9]{12,17}) (.*?) ?([0-9]{1,19})")
+_ARC_DATE = re.compile(rb"[0-9]{12,17}")
+_ARC_LENGTH = re.compile(rb"[0-9]{1,19}")
 
 
 class Loose(NamedTuple):
@@ -129,22 +129,39 @@ def read_arc(stream: Stream, limit: int, open_sink: OpenSink) -> Loose:
     line, newline, _ = stream.peek(_LINE).partition(b"\n")
     if not newline:
         line, newline, _ = stream.peek(MAX_HEAD).partition(b"\n")
-    told = _ARC_LINE.fullmatch(line.rstrip(b"\r"))
-    if not newline or told is None:
+    told = _arc_fields(line.rstrip(b"\r")) if newline else None
+    if told is None:
         raise BadMember("E117", repr(line[:80])[1:])
-    uri, address, date, _, length = (part.decode("latin-1") for part in told.groups())
+    uri, address, date, media_type, length = told
     when = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:14] or '00'}Z"
     first = {
         "warc-type": "warcinfo" if uri.startswith("filedesc:") else "response",
         "warc-target-uri": uri,
         "warc-date": when,
         "warc-ip-address": address,
+        "content-type": media_type,
     }
     fields = Fields("ARC", first, (), True)
     _take(stream, len(line) + 1)
     size = int(length)
     block, sink = _block(stream, size, limit, fields, open_sink)
     return Loose(fields, size, block, sink)
+
+
+def _arc_fields(line: bytes) -> tuple[str, str, str, str, str] | None:
+    """Read `URL address date type … length` (Internet Archive, ARC 1.0 and 1.1).
+
+    Old URLs have blanks in them, and so have types; the last word that can be a date is it.
+    """
+    words = line.split(b" ")
+    dates = [n for n, word in enumerate(words[2:-1], 2) if _ARC_DATE.fullmatch(word)]
+    if not dates or not words[0] or not _ARC_LENGTH.fullmatch(words[-1]):
+        return None
+    at = dates[-1]
+    media_type = words[at + 1] if at + 2 < len(words) and b"/" in words[at + 1] else b""
+    told = (b" ".join(words[: at - 1]), words[at - 1], words[at], media_type, words[-1])
+    uri, address, date, media, length = (word.decode("latin-1") for word in told)
+    return uri, address, date, media, length
 
 
 def _block(

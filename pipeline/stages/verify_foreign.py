@@ -133,7 +133,7 @@ def verify_files(
 
     """
     for path in paths:
-        _expect_file(path)
+        expect_file(path)
     seen: list[Seen] = []
     for each in _all(paths, min(workers or os.cpu_count() or 1, len(paths))):
         seen.append(each)
@@ -170,7 +170,13 @@ def _forget(_member: object) -> None:
     """Keep no list of members."""
 
 
-def _expect_file(path: str) -> None:
+def expect_file(path: str) -> None:
+    """Refuse what is no plain file.
+
+    Raises:
+        ConfigError: see above.
+
+    """
     # a device or a pipe has no end that could be checked
     if Path(path).is_dir():
         raise ConfigError(
