@@ -261,15 +261,20 @@ def extract(
     """Turn captured pages into JSON documents."""
     from datetime import UTC, datetime
 
+    from pipeline.stages.extract import archived
     from pipeline.stages.extract import extract as stage
 
-    config, chosen = session.config(), session.collections(collections)
+    config, there = session.config(), archived(session.layout)
+    unknown = [name for name in collections if name not in there]
+    chosen = set(collections) & there if collections else set(there)
+    if unknown or not collections:
+        chosen |= {collection.name for collection in session.collections(unknown)}
     session.listen()
     with session.display() as display:
         report = stage(
             session.layout,
             config.extract,
-            [collection.name for collection in chosen],
+            sorted(chosen),
             everything=everything,
             workers=workers or config.extract.workers,
             observe=display.observe,
@@ -307,7 +312,25 @@ def run(
     session.print(report, report.as_text)
 
 
+@cli.command("import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--collection", metavar="C", help="Where to put them (default: by the file's name).")
+@click.pass_obj
+def import_(session: Session, files: tuple[str, ...], collection: str | None) -> None:
+    """Take WARC and ARC files of others into the archive.
+
+    Their bytes are kept as they are, and sealed at once. Damaged files are refused.
+    """
+    from datetime import UTC, datetime
+
+    from pipeline.stages.ingest import ingest as stage
+
+    report = stage(session.layout, session.config(), files, collection, datetime.now(UTC))
+    session.print(report, report.as_text)
+
+
 @cli.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option(
     "--level",
     type=click.Choice(["files", "records"]),
@@ -319,13 +342,19 @@ def run(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
 )
 @click.pass_obj
-def verify(session: Session, level: str, workers: int | None) -> None:
+def verify(session: Session, files: tuple[str, ...], level: str, workers: int | None) -> None:
     """Check that every file is what was sealed.
 
-    All damage is named, with the documents that it affects.
+    All damage is named, with the documents that it affects. With FILE, any WARC or ARC file is
+    checked, of any writer and outside of an archive too: all its records, whatever the level.
     """
     from pipeline.stages.verify import verify as stage
+    from pipeline.stages.verify_foreign import verify_files
 
+    if files:
+        with session.display() as display:
+            seen = verify_files(files, display.observe, workers)
+        session.print(seen, seen.as_text)
     session.config()
     with session.display() as display:
         report = stage(session.layout, cast("Level", level), display.observe, workers=workers)

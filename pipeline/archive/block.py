@@ -8,11 +8,13 @@ issue 22): without the transfer coding, as the standard means it, and as it cros
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.archive.reader import Fields
+from pipeline.model.chunked import Dechunker
 from pipeline.model.digest import Digest
-from pipeline.model.http import Head, PayloadStream, find_head, read_message
+from pipeline.model.http import Head, PayloadStream, find_head, framing, read_message
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -23,6 +25,8 @@ Match = Literal["absent", "same", "undecoded", "different", "unreadable"]
 BLOCK = "warc-block-digest"
 PAYLOAD = "warc-payload-digest"
 
+_BEGINNING = 16 * 1024
+_MAGIC = {b"gzip": b"\x1f\x8b", b"x-gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\xfd"}
 # records whose payload is not in the file, or that have none (WARC 1.1 §5.9, §6.7)
 _NO_PAYLOAD = ("revisit", "warcinfo", "metadata", "continuation")
 
@@ -52,7 +56,12 @@ def judge(fields: Fields, block: bytes) -> Judgement:
     stated = first.get(PAYLOAD)
     block_match = compare(first.get(BLOCK), block)
     kind = first.get("warc-type")
-    if stated is None and block_match == "same" and kind not in ("response", "revisit"):
+    if (
+        stated is None
+        and block_match == "same"
+        and kind not in ("response", "revisit")
+        and first[BLOCK].islower()  # another spelling is told by whoever is not sound
+    ):
         return SOUND
     http = first.get("content-type", "").startswith("application/http")
     if kind == "response" and http:
@@ -84,6 +93,27 @@ def compare(stated: str | None, data: bytes | memoryview) -> Match:
         return "unreadable"
     found = hashlib.new(expected.algorithm, data, usedforsecurity=False).digest()
     return "same" if found == expected.raw else "different"
+
+
+def doubts(block: bytes, head: Head) -> Iterator[tuple[str, str]]:
+    """Give rules that a response breaks if its writer did not keep what crossed the wire.
+
+    A server may have sent it so, and then the record is right: for files of other writers only.
+    """
+    if not head.version.startswith((b"HTTP/1.", b"HTTP/0.")):
+        yield "W227", head.version.decode("latin-1")
+    begun: bytes | memoryview = memoryview(block)[head.end : head.end + _BEGINNING]
+    if framing(head).kind == "chunked" and begun:
+        dechunker = Dechunker()
+        begun = dechunker.feed(bytes(begun))
+        if not dechunker.chunks:
+            yield "W226", "Transfer-Encoding says chunked"
+            return
+    (coding, *more) = head.tokens(b"content-encoding") or (b"identity",)
+    magic = _MAGIC.get(coding, b"")
+    # a part of a body (206) may begin anywhere
+    if not more and head.status != 206 and bytes(begun[: len(magic)]) != magic[: len(begun)]:
+        yield "W226", f"Content-Encoding says {coding.decode()}"
 
 
 class LargeBlock:

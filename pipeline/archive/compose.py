@@ -202,7 +202,9 @@ def _transport(exchange: Exchange) -> list[tuple[str, str]]:
     tls = exchange.tls
     if tls:
         fields.append(("WARC-Protocol", _TLS.get(tls.version, tls.version)))
-        fields.append(("WARC-Cipher-Suite", tls.cipher))
+        # a suite that keeps OpenSSL's name has none that IANA registered
+        if tls.cipher.startswith("TLS_"):
+            fields.append(("WARC-Cipher-Suite", tls.cipher))
     return fields
 
 

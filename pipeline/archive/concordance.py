@@ -13,8 +13,9 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from pipeline.archive.docket import MAX_FINDINGS
 from pipeline.archive.index import BadLine, is_listed, member_line, members_in, parse_capture
-from pipeline.archive.validator import MAX_FINDINGS, Inspection, inspect
+from pipeline.archive.validator import Inspection, inspect
 from pipeline.model.finding import Finding
 from pipeline.model.records import Capture, Member
 

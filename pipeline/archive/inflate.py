@@ -218,8 +218,10 @@ class Search:
         return self._window.size
 
     def _begins(self, offset: int) -> bool:
+        # no limit at all is what 0 means to zlib
+        size = len(self._prefix) or 1
         try:
-            start = decompressor().decompress(self._window.view(offset, _PROBE), len(self._prefix))
+            start = decompressor().decompress(self._window.view(offset, _PROBE), size)
         except inflate_error:
             return False
-        return bool(start == self._prefix)
+        return bool(start) and start.startswith(self._prefix)

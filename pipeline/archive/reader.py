@@ -25,8 +25,11 @@ MAX_HEAD: Final = 64 * 1024
 
 _PIECE = 256 * 1024
 _END = b"\r\n\r\n"
-_VERSIONS = ("WARC/1.1", "WARC/1.0")
+# the drafts are read like WARC 1.0, which changed nothing in the form of a record
+_VERSIONS = ("WARC/1.1", "WARC/1.0", "WARC/0.18", "WARC/0.17")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2, as WARC 1.1 §4 has it
+# RFC 2047 §2; WARC 1.1 §4 lets writers use it, and hardly a reader knows it
+_ENCODED = re.compile(r".*=\?[^?\s]+\?[bqBQ]\?[^?\s]*\?=.*")
 _DIGITS = 20  # of a Content-Length; one less is enough for every file there can be
 # names as nearly all writers spell them, and as they are looked up
 _KNOWN = {
@@ -72,6 +75,7 @@ class Fields(NamedTuple):
         utf8: the header is UTF-8 (WARC 1.1 §4); where it is not, it was read as ISO-8859-1.
         folded: a value goes on in a line that begins with a blank (WARC 1.1 §4, LWS); the line
             break was read as one blank.
+        odd: other rules (docs/findings.md) that its layout breaks without being unreadable.
 
     """
 
@@ -80,6 +84,7 @@ class Fields(NamedTuple):
     repeated: tuple[tuple[str, str], ...]
     utf8: bool
     folded: bool = False
+    odd: tuple[str, ...] = ()
 
 
 class Record(NamedTuple):
@@ -194,9 +199,9 @@ class Walk:
             while offset < window.size:
                 found: Record | Damage
                 try:
-                    found = _read(window, offset, self._limit, self._open_sink)
+                    found = read_member(window, offset, self._limit, self._open_sink)
                 except BadMember as bad:
-                    found = _damage(bad, offset, (bad.end or search.after(offset)) - offset)
+                    found = damage(bad, offset, (bad.end or search.after(offset)) - offset)
                 yield found
                 offset += found.length
             self.sha256 = window.sha256()
@@ -214,7 +219,7 @@ def bare_uri(value: str | None) -> str | None:
     return value
 
 
-class _BadRecord(BadMember):
+class BadRecord(BadMember):
     """The gzip member is sound, the record in it is not."""
 
     def __init__(self, code: str, detail: str, end: int | None, fields: Fields) -> None:
@@ -222,22 +227,29 @@ class _BadRecord(BadMember):
         self.record_id = bare_uri(fields.first.get("warc-record-id"))
 
 
-def _damage(bad: BadMember, offset: int, length: int) -> Damage:
+def damage(bad: BadMember, offset: int, length: int) -> Damage:
+    """Say of bytes of a file that they are no sound record."""
     return Damage(
         offset=offset,
         length=length,
         code=bad.code,
         detail=bad.detail,
-        record_id=bad.record_id if isinstance(bad, _BadRecord) else None,
+        record_id=bad.record_id if isinstance(bad, BadRecord) else None,
     )
 
 
-def _read(window: Window, offset: int, limit: int, open_sink: OpenSink) -> Record:
+def read_member(window: Window, offset: int, limit: int, open_sink: OpenSink) -> Record:
+    """Read the one record of the gzip member at `offset`; the arguments are those of `Walk`.
+
+    Raises:
+        BadMember: there is no sound member, or not one sound record in it.
+
+    """
     inflater = Inflater(window, offset)
     content = inflater.read_first(limit + MAX_HEAD)
     end = inflater.position if inflater.finished else None
-    fields, start = _head(content, end)
-    size = _content_length(fields, end)
+    fields, start = read_head(content, end)
+    size = content_length(fields, end)
     sink = open_sink(fields) if size > limit else None
     if end is None:
         _drain(inflater, memoryview(content)[start:], size, fields, sink)
@@ -257,8 +269,13 @@ def _read(window: Window, offset: int, limit: int, open_sink: OpenSink) -> Recor
     )
 
 
-def _head(content: bytes, end: int | None) -> tuple[Fields, int]:
-    """Read the header; give it and where the block begins. `end` is the member's, if known."""
+def read_head(content: bytes, end: int | None) -> tuple[Fields, int]:
+    """Read the header; give it and where the block begins. `end` is the member's, if known.
+
+    Raises:
+        BadMember: there is no header, or it is not as WARC 1.1 §4 has it.
+
+    """
     blank = content.find(_END, 0, MAX_HEAD)
     if blank < 0:
         raise BadMember("E111", _no_head(content), end)
@@ -278,12 +295,13 @@ def _head(content: bytes, end: int | None) -> tuple[Fields, int]:
         return Fields(version, usual, (), utf8), start
     unfolded = _unfolded(lines)
     first, repeated = _any_fields(unfolded, end)
-    return Fields(version, first, repeated, utf8, folded=len(unfolded) < len(lines)), start
+    odd = ("W114",) if any(map(_ENCODED.fullmatch, first.values())) else ()
+    return Fields(version, first, repeated, utf8, len(unfolded) < len(lines), odd), start
 
 
 def _usual_fields(text: str, lines: list[str]) -> dict[str, str] | None:
     """Read fields spelt as nearly all writers do, twice as fast; None where one is not."""
-    if "\t" in text or " \r" in text or ":  " in text or text.endswith(" "):
+    if "\t" in text or " \r" in text or ":  " in text or "=?" in text or text.endswith(" "):
         return None
     try:
         first = {_KNOWN[name]: value for name, value in [line.split(": ", 1) for line in lines]}
@@ -329,12 +347,18 @@ def _no_head(content: bytes) -> str:
     return "it does not end"
 
 
-def _content_length(fields: Fields, end: int | None) -> int:
+def content_length(fields: Fields, end: int | None) -> int:
+    """Give the length of the block (WARC 1.1 §5.3).
+
+    Raises:
+        BadRecord: it is not stated, or more than once.
+
+    """
     value = fields.first.get("content-length")
     if value is None or not (value.isascii() and value.isdigit() and len(value) < _DIGITS):
-        raise _BadRecord("E113", f"it is {value!r}", end, fields)
+        raise BadRecord("E113", f"it is {value!r}", end, fields)
     if fields.repeated and any(name == "content-length" for name, _ in fields.repeated):
-        raise _BadRecord("E113", "it is there twice", end, fields)
+        raise BadRecord("E113", "it is there twice", end, fields)
     return int(value)
 
 
@@ -344,10 +368,10 @@ def _expect_end(content: bytes, block_end: int, fields: Fields, end: int | None)
         return
     if len(content) < block_end:
         missing = block_end - len(content)
-        raise _BadRecord("E114", f"{missing} bytes are missing", end, fields)
+        raise BadRecord("E114", f"{missing} bytes are missing", end, fields)
     if content.startswith(_END, block_end):
-        raise _BadRecord("E116", "", end, fields)
-    raise _BadRecord("E115", "", end, fields)
+        raise BadRecord("E116", "", end, fields)
+    raise BadRecord("E115", "", end, fields)
 
 
 def _drain(

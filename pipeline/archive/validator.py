@@ -6,24 +6,27 @@ and for `verify --level records`. It reads one file and nothing else; it repairs
 
 from __future__ import annotations
 
-import re
+import hashlib
+from base64 import b32encode
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
-from pipeline.archive.block import SOUND, Judgement, LargeBlock, judge
+from pipeline.archive import fields as rules
+from pipeline.archive.block import BLOCK, PAYLOAD, SOUND, Judgement, LargeBlock, doubts, judge
+from pipeline.archive.docket import Docket
+from pipeline.archive.foreign import ForeignWalk
 from pipeline.archive.index import capture_line, is_listed, parse_capture
 from pipeline.archive.reader import Damage, Fields, Record, Walk, bare_uri
+from pipeline.archive.references import DATE, References
+from pipeline.archive.warc_fields import MEDIA_TYPE, broken_account, broken_info
+from pipeline.model.digest import Digest
 from pipeline.model.finding import Finding
 from pipeline.model.http import Head
 from pipeline.model.records import Capture, Member
 from pipeline.model.surt import surt
-
-MAX_FINDINGS: Final = 1000
-"""Findings kept of one file; a file that is wrong in more ways needs no longer list."""
 
 _STANDARD = frozenset(
     (
@@ -49,14 +52,12 @@ _STANDARD = frozenset(
         "warc-segment-total-length",
     )
 )
-_RECORD_ID = re.compile(r"<[A-Za-z][A-Za-z0-9+.-]*:[^\s<>]+>")
-_DATE = re.compile(
-    r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]|3[01])"
-    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?)?Z)?)?)?"
+_NO_BYTES = frozenset(
+    spelling
+    for name in ("sha1", "sha256", "sha512", "md5")
+    for raw in (hashlib.new(name, usedforsecurity=False).digest(),)
+    for spelling in (f"{name}:{raw.hex()}", f"{name}:{b32encode(raw).decode()}")
 )
-_HAS_TARGET = ("response", "resource", "request", "revisit", "conversion", "continuation")
-_TRUNCATED = ("length", "time", "disconnect", "unspecified")
-_REVISIT = ("warc-profile", "warc-refers-to-target-uri", "warc-refers-to-date")
 _SEPARATORS = dict.fromkeys(map(ord, "-:TZ"))
 _PADDING = "00000101000000"
 
@@ -70,7 +71,9 @@ class Inspection(Struct, frozen=True, kw_only=True):
         members: lines of NAME.members.jsonl, in file order; empty if they were given to `take`.
         index: lines of NAME.cdxj, sorted.
         counts: sound records by type.
-        findings: what is wrong, in file order; at most MAX_FINDINGS and one more that says so.
+        gzip_members: of a file of another writer, its gzip members; several records may share one.
+        findings: what is wrong, in file order; at most MAX_FINDINGS, and some more that
+            say how many are left out (`archive.docket`).
 
     """
 
@@ -80,6 +83,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
     index: tuple[bytes, ...]
     counts: Mapping[str, int]
     findings: tuple[Finding, ...]
+    gzip_members: int = 0
 
     @property
     def captures(self) -> tuple[Capture, ...]:
@@ -99,6 +103,7 @@ def inspect(
     filename: str | None = None,
     hints: Sequence[int] = (),
     take: Callable[[Member], None] | None = None,
+    foreign: bool = False,
 ) -> Inspection:
     """Inspect the WARC file at `path`, which findings call `name`.
 
@@ -109,13 +114,19 @@ def inspect(
         hints: sorted offsets at which members are known to begin, used after damage.
         take: is given each member in file order instead of keeping them (400,000 members of a
             large file take 300 MB).
+        foreign: the file is of another writer, so it may have other forms (`archive.foreign`), what
+            its records say of themselves is doubted, and no index is made of it.
 
     Raises:
         OSError: the file cannot be opened or read.
 
     """
-    walk = Walk(path, hints=hints, open_sink=LargeBlock)
-    inspector = _Inspector(name, filename or name.rpartition("/")[2], take)
+    walk: Walk | ForeignWalk = (
+        ForeignWalk(path, open_sink=LargeBlock)
+        if foreign
+        else Walk(path, hints=hints, open_sink=LargeBlock)
+    )
+    inspector = _Inspector(name, filename or name.rpartition("/")[2], take, foreign=foreign)
     for found in walk:
         if isinstance(found, Damage):
             inspector.damage(found)
@@ -125,166 +136,196 @@ def inspect(
 
 
 class _Inspector:
-    """The rules that need memory of what came before in the file."""
+    """Holds the records of one file to the rules, and derives its sidecars."""
 
-    def __init__(self, path: str, filename: str, take: Callable[[Member], None] | None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: str,
+        filename: str,
+        take: Callable[[Member], None] | None,
+        *,
+        foreign: bool,
+    ) -> None:
         self._filename = filename
+        self._foreign = foreign
         self._members: list[Member] = []
         self._take = take or self._members.append
         # lines and not values: a list of values keeps the garbage collector busy
         self._index: list[bytes] = []
         self._counts: Counter[str] = Counter()
-        self._findings: list[Finding] = []
-        self._ids: set[str] = set()
-        self._unresolved: list[tuple[str, str, Record]] = []
+        self._docket = Docket(path)
+        self._references = References(self._docket)
+        self._shapes = rules.Shapes()
         self._damaged = False
-        self._last_date = ""
-        self._silenced = 0
+        self._last_uri = ""
 
     def damage(self, damage: Damage) -> None:
         self._damaged = True
-        self._add(damage.code, damage.detail, damage.offset, damage.length, damage.record_id)
+        self._docket.add(damage.code, damage.detail, damage.offset, damage.length, damage.record_id)
 
     def record(self, record: Record) -> None:
         """Hold one sound record to all rules and derive its lines in the sidecars."""
         fields = record.fields
-        get = fields.first.get
-        kind = get("warc-type", "")
+        first = fields.first
+        kind = first.get("warc-type", "")
         if not (record.plain and _as_ours(fields)):
+            if fields.version == "ARC":
+                self._arc(record, kind)
+                return
             self._form(record)
-        self._identity(record, kind)
-        self._references(record, kind)
-        uri = self._target(record, kind)
+        # several records of a foreign file may share one member
+        if record.offset == 0 and not self._counts and kind != "warcinfo":
+            self._docket.report("W201", record)
+        self._fields(record, kind)
+        self._references.record(record, kind)
+        uri = self._target(record)
         sink = record.sink
         judged = sink.judgement() if isinstance(sink, LargeBlock) else judge(fields, record.block)
-        if judged is not SOUND or "warc-truncated" in fields.first:
-            self._digests(record, judged, kind)
+        if judged is not SOUND:
+            self._digests(record, judged)
+        if kind == "metadata" or kind == "warcinfo":
+            self._account(record, kind)
+        elif kind == "revisit":
+            self._revisit(record, judged)
         self._counts[kind] += 1
-        date = get("warc-date", "")
+        date = first.get("warc-date", "")
         self._take(
             Member(
                 record.offset,
                 record.length,
                 record.sha256,
                 kind,
-                bare_uri(get("warc-record-id", "")) or "",
+                bare_uri(first.get("warc-record-id", "")) or "",
                 date,
                 uri,
-                get("warc-block-digest"),
-                get("warc-payload-digest"),
+                first.get("warc-block-digest"),
+                first.get("warc-payload-digest"),
             )
         )
         # an index is sorted by time: what has none cannot be found in it
-        if uri and kind in ("response", "revisit") and _DATE.fullmatch(date):
+        if uri and kind in ("response", "revisit") and not self._foreign and DATE.fullmatch(date):
             capture = self._capture(record, kind, uri, date, judged.head)
             if is_listed(capture):
                 self._index.append(capture_line(capture))
 
-    def result(self, walk: Walk) -> Inspection:
-        # where a record is damaged, a reference to it is no second fault
-        for code, target, record in () if self._damaged else self._unresolved:
-            if target not in self._ids:
-                self._report(code, record, target)
-        if self._silenced:
-            self._findings.append(Finding.of("E199", self._path, f"{self._silenced} more"))
+    def result(self, walk: Walk | ForeignWalk) -> Inspection:
+        self._references.settle(damaged=self._damaged)
+        if isinstance(walk, ForeignWalk) and not self._counts:
+            self._docket.no_archive(walk.what)
         return Inspection(
             size=walk.size,
             sha256=walk.sha256,
             members=tuple(self._members),
             index=tuple(sorted(self._index)),
             counts=dict(self._counts),
-            findings=tuple(self._findings),
+            findings=self._docket.findings(),
+            gzip_members=walk.members if isinstance(walk, ForeignWalk) else 0,
         )
 
+    def _arc(self, record: Record, kind: str) -> None:
+        """Take a record that states no more than its target, date and length."""
+        if not self._counts:
+            self._docket.report("W118", record)
+        if not DATE.fullmatch(record.fields.first["warc-date"]):
+            self._docket.report("E205", record, record.fields.first["warc-date"])
+        self._counts[kind] += 1
+
     def _form(self, record: Record) -> None:
-        fields = record.fields
+        fields, report = record.fields, self._docket.report
         if not record.plain:
-            self._report("W102", record)
+            report("W102", record)
         if fields.version != "WARC/1.1":
-            self._report("W110", record)
+            report("W110", record, fields.version)
         if fields.folded:
-            self._report("W111", record)
+            report("W111", record)
         if not fields.utf8:
-            self._report("W112", record)
-        for name, _ in fields.repeated:
+            report("W112", record)
+        for code in fields.odd:
+            report(code, record)
+        for name, value in fields.repeated:
             if name in _STANDARD:
-                self._report("E202", record, name)
+                report("E202", record, rules.spelt(name))
+            elif broken := rules.judge_repeated(name, value):
+                report(broken[0], record, broken[1])
 
-    def _identity(self, record: Record, kind: str) -> None:
+    def _fields(self, record: Record, kind: str) -> None:
         first = record.fields.first
-        record_id = first.get("warc-record-id")
-        date = first.get("warc-date")
-        if not kind:
-            self._report("E201", record, "WARC-Type")
-        if record_id is None:
-            self._report("E201", record, "WARC-Record-ID")
-        elif record_id in self._ids:
-            self._report("E204", record)
-        else:
-            if not _RECORD_ID.fullmatch(record_id):
-                self._report("E203", record, record_id)
-            self._ids.add(record_id)
-        if date is None:
-            self._report("E201", record, "WARC-Date")
-        elif date != self._last_date:
-            if not _DATE.fullmatch(date):
-                self._report("E205", record, date)
-            self._last_date = date
+        shape = self._shapes.of(kind, first)
+        for code, detail in shape.broken:
+            self._docket.report(code, record, detail)
+        for name, judge_value, right in shape.values:
+            value = first[name]
+            if value not in right and (broken := rules.broken_value(value, judge_value, right)):
+                self._docket.report(broken[0], record, broken[1])
         if record.size and "content-type" not in first and kind != "continuation":
-            self._report("W205", record)
+            self._docket.report("W205", record)
 
-    def _references(self, record: Record, kind: str) -> None:
-        first = record.fields.first
-        if kind != "warcinfo":
-            if record.offset == 0:
-                self._report("W201", record)
-            info = first.get("warc-warcinfo-id")
-            if info is None:
-                self._report("W202", record)
-            elif info not in self._ids:
-                self._refers("E207", info, record)
-        together = first.get("warc-concurrent-to")
-        if together is None:
-            return
-        more = [value for name, value in record.fields.repeated if name == "warc-concurrent-to"]
-        for target in (together, *more):
-            if target not in self._ids:
-                self._refers("E208", target, record)
-
-    def _refers(self, code: str, target: str, record: Record) -> None:
-        """Remember a reference to what has not been seen yet, without the record's block."""
-        self._unresolved.append((code, target, record._replace(block=b"", sink=None)))
-
-    def _target(self, record: Record, kind: str) -> str | None:
+    def _target(self, record: Record) -> str | None:
         uri = record.fields.first.get("warc-target-uri")
-        if uri is None:
-            if kind in _HAS_TARGET:
-                self._report("E206", record, f"a {kind} record must name what it is of")
-            return None
-        if kind == "warcinfo":
-            self._report("E206", record, "a warcinfo record is of no URI")
+        # the records of a capture have one target
+        if uri is None or uri == self._last_uri:
+            return uri
         if uri[:1] == "<":
-            self._report("W203", record)
-            return bare_uri(uri)
+            self._docket.report("W203", record)
+            uri = bare_uri(uri) or ""
+        if not rules.is_uri(uri):
+            self._docket.report("W207", record, uri)
+        else:
+            self._last_uri = uri
         return uri
 
-    def _digests(self, record: Record, judged: Judgement, kind: str) -> None:
+    def _digests(self, record: Record, judged: Judgement) -> None:
+        report, first = self._docket.report, record.fields.first
+        for name in (BLOCK, PAYLOAD):
+            stated = first.get(name)
+            # what cannot be read at all is worse than unusual
+            if stated and not rules.is_usual_digest(stated) and Digest.parse(stated):
+                report("W303", record, stated)
         if judged.block != "same":
             code = {"absent": "W204", "different": "E301"}.get(judged.block, "E303")
-            self._report(code, record, record.get("warc-block-digest") or "")
-        if judged.payload not in ("same", "absent"):
+            report(code, record, first.get(BLOCK, ""))
+        # the payload, and its end, may be in the segments that follow (WARC 1.1 §5.9, §7)
+        is_whole = "warc-segment-number" not in first
+        if judged.payload not in ("same", "absent") and is_whole:
             code = {"undecoded": "W302", "different": "E302"}.get(judged.payload, "E303")
-            self._report(code, record, record.get("warc-payload-digest") or "")
-        truncated = record.fields.first.get("warc-truncated")
-        if truncated is not None and truncated not in _TRUNCATED:
-            self._report("W210", record, truncated)
-        if not judged.complete and truncated is None:
-            self._report("E209", record)
-        if kind == "revisit":
-            missing = [name for name in _REVISIT if record.get(name) is None]
-            if missing:
-                self._report("W206", record, ", ".join(missing))
+            report(code, record, first.get(PAYLOAD, ""))
+        if not judged.complete and "warc-truncated" not in first and is_whole:
+            if judged.head and record.size == judged.head.end:
+                self._references.without_body(record)
+            else:
+                report("E209", record)
+        if self._foreign and judged.head:
+            for code, detail in doubts(record.block, judged.head):
+                report(code, record, detail)
+
+    def _account(self, record: Record, kind: str) -> None:
+        """Look into the block of a warcinfo or metadata record."""
+        media_type = record.get("content-type") or ""
+        if not record.whole:
+            return
+        broken: Iterable[rules.Broken] = ()
+        if kind == "warcinfo":
+            broken = broken_info(record.block, media_type)
+            name = record.get("warc-filename")
+            # where WARC files were joined, later ones have the names of their origin
+            is_first = record.offset == 0 and not self._counts
+            if is_first and name is not None and name != self._filename:
+                self._docket.report("W209", record, name)
+        elif media_type.startswith(MEDIA_TYPE):
+            broken = broken_account(record.block)
+        for code, detail in broken:
+            self._docket.report(code, record, detail)
+
+    def _revisit(self, record: Record, judged: Judgement) -> None:
+        if rules.profile(record.get("warc-profile")) != rules.IDENTICAL:
+            return
+        digest = record.get(PAYLOAD)
+        if digest is None:
+            self._docket.report("E201", record, rules.spelt(PAYLOAD))
+        elif digest in _NO_BYTES:
+            self._docket.report("W219", record)
+        if record.get("warc-truncated") != "length" or judged.head is None:
+            self._docket.report("W217", record)
 
     def _capture(
         self, record: Record, kind: str, uri: str, date: str, head: Head | None
@@ -302,23 +343,14 @@ class _Inspector:
             filename=self._filename,
         )
 
-    def _report(self, code: str, record: Record, detail: str = "") -> None:
-        record_id = bare_uri(record.get("warc-record-id"))
-        self._add(code, detail[:200], record.offset, record.length, record_id)
-
-    def _add(self, code: str, detail: str, offset: int, length: int, record_id: str | None) -> None:
-        if len(self._findings) >= MAX_FINDINGS:
-            self._silenced += 1
-            return
-        found = Finding.of(
-            code, self._path, detail, offset=offset, length=length, record_id=record_id
-        )
-        self._findings.append(found)
-
 
 def _as_ours(fields: Fields) -> bool:
     """Tell whether a header is laid out as FORMAT.md says, as nearly all are."""
-    return fields.version == "WARC/1.1" and fields.utf8 and not (fields.repeated or fields.folded)
+    return (
+        fields.version == "WARC/1.1"
+        and fields.utf8
+        and not (fields.repeated or fields.folded or fields.odd)
+    )
 
 
 def _mime(head: Head | None) -> str:

@@ -88,6 +88,13 @@ def extract(
         return run.over(collections, everything=everything)
 
 
+def archived(layout: Layout) -> frozenset[str]:
+    """Name the collections that have sealed WARC files; one that was imported has no seed file."""
+    listed = manifest.read(layout.manifest)
+    parts = map(names.parse, listed.entries if listed else ())
+    return frozenset(part.name.collection for part in parts if part and part.kind == "warc")
+
+
 class _Extraction:
     """One call of the stage."""
 

@@ -119,7 +119,7 @@ def broken_records():
     return [
         ("empty member", b"", "E111", None),
         ("no version", b"HTTP/1.1 200 OK\r\n\r\nabc\r\n\r\n", "E110", None),
-        ("old version", b"WARC/0.18\r\n" + length + b"abc\r\n\r\n", "E110", None),
+        ("old version", b"WARC/0.9\r\n" + length + b"abc\r\n\r\n", "E110", None),
         ("head without end", head, "E111", None),
         ("head too long", head + b"X-A: b\r\n" * 10_000 + length + b"abc\r\n\r\n", "E111", None),
         ("line without colon", head + b"nonsense\r\n" + length + b"abc\r\n\r\n", "E112", None),

@@ -15,9 +15,10 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from pipeline.archive.block import LargeBlock, judge
+from pipeline.archive.docket import MAX_ALIKE, MAX_FINDINGS
 from pipeline.archive.index import capture_line
 from pipeline.archive.reader import walk
-from pipeline.archive.validator import MAX_FINDINGS, inspect
+from pipeline.archive.validator import inspect
 from pipeline.model.rules import MEANING
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -76,7 +77,7 @@ RULES = [
     ("W110", {"version": "WARC/1.0"}),
     ("W202", {"WARC_Warcinfo_ID": None}),
     ("W203", {"WARC_Target_URI": "<http://example.org/a>"}),
-    ("W111", {"WARC_Target_URI": "http://example.org/a\r\n b"}),
+    ("W111", {"Content_Type": "application/http;\r\n msgtype=response"}),
     ("W204", {"WARC_Block_Digest": None}),
     ("W210", {"WARC_Truncated": "because"}),
     ("W205", {"Content_Type": None, "WARC_Payload_Digest": None}),
@@ -115,7 +116,7 @@ def test_a_record_that_breaks_a_rule_is_named(warc, tmp_path, code, changed):
 def test_digests_of_other_writers_are_read(warc, tmp_path, spelling):
     warc.warcinfo().response("http://x.org/", b"body", WARC_Payload_Digest=spelling(b"body"))
     warc.response("http://x.org/", b"body", WARC_Payload_Digest=spelling(b"other"))
-    assert codes(warc, tmp_path) == ["E302"]
+    assert [code for code in codes(warc, tmp_path) if code != "W303"] == ["E302"]
 
 
 def test_a_record_id_used_twice_is_named(warc, tmp_path):
@@ -172,7 +173,7 @@ def test_a_file_that_does_not_begin_with_a_warcinfo_is_named(warc, tmp_path):
 
 
 def test_a_warcinfo_is_of_no_uri(warc, tmp_path):
-    warc.add("warcinfo", b"a: b\r\n", WARC_Target_URI="http://x.org/")
+    warc.add("warcinfo", b"software: b\r\n", WARC_Target_URI="http://x.org/")
     assert codes(warc, tmp_path) == ["E206"]
 
 
@@ -288,9 +289,21 @@ def test_a_resource_is_its_own_payload(warc, tmp_path):
 def test_findings_of_one_file_are_bounded(warc, tmp_path):
     warc.warcinfo()
     warc.members += [warc.add("metadata", b"x", WARC_Date="now").members.pop()] * (MAX_FINDINGS + 5)
-    found = inspect(warc.write(tmp_path), "t").findings
-    assert len(found) == MAX_FINDINGS + 1
+    found = inspect(warc.write(tmp_path), "t.warc.gz").findings
+    assert len(found) == MAX_FINDINGS + 2
     assert found[-1].code == "E199"
+
+
+def test_a_habit_of_the_writer_is_told_ten_times_and_then_counted(warc, tmp_path):
+    warc.warcinfo()
+    for number in range(1_015):
+        warc.response(f"http://x.org/{number}", b"body", WARC_Warcinfo_ID=None)
+    found = inspect(warc.write(tmp_path), "t.warc.gz")
+    assert [each.code for each in found.findings] == ["W202"] * (MAX_ALIKE + 1)
+    assert found.findings[-1].message.endswith(
+        f"{MAX_FINDINGS + 15 - MAX_ALIKE:,} more in this file"
+    )
+    assert found.ok
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
