@@ -54,7 +54,7 @@ RESERVED = {
     "bs4": r"extract\.\w+",
     "lxml": r"extract\.\w+|crawl\.links\.\w+",
     "warcio": r"archive\.\w+",
-    "click": r"cli|display",
+    "click": r"cli\.\w+|display",
     "rich": r"display",
     "random": "",
     "pickle": "",
@@ -155,7 +155,7 @@ def test_the_outside_is_reached_only_where_it_is_meant_to_be(module: Module) -> 
 
 @every_module
 def test_imports_stand_at_the_top(module: Module) -> None:
-    if module.name in LATE_IMPORTERS:
+    if module.room in LATE_IMPORTERS:
         return
     for function in functions(module):
         for node in ast.walk(function):
