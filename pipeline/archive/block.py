@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from pipeline.archive.reader import Fields
 from pipeline.model.chunked import Dechunker
@@ -31,7 +33,7 @@ _MAGIC = {b"gzip": b"\x1f\x8b", b"x-gzip": b"\x1f\x8b", b"zstd": b"\x28\xb5\x2f\
 _NO_PAYLOAD = ("revisit", "warcinfo", "metadata", "continuation")
 
 
-class Judgement(NamedTuple):
+class Judgement(Struct, frozen=True):
     """What a block turned out to be.
 
     Attributes:
@@ -65,13 +67,14 @@ def judge(fields: Fields, block: bytes) -> Judgement:
         return SOUND
     http = first.get("content-type", "").startswith("application/http")
     if kind == "response" and http:
-        head, payload, complete, _ = read_message(block)
-        match = compare(stated, payload)
+        message = read_message(block)
+        head = message.head
+        match = compare(stated, message.payload)
         if match == "different":
             body_start = head.end if head else 0
             if compare(stated, memoryview(block)[body_start:]) == "same":
                 match = "undecoded"
-        return Judgement(block_match, match, head, complete)
+        return Judgement(block_match, match, head, message.complete)
     if kind in _NO_PAYLOAD:
         head = find_head(block) if kind == "revisit" and http else None
         return Judgement(block=block_match, payload="absent", head=head)

@@ -12,6 +12,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
+from msgspec import structs
+
 from pipeline.archive.inflate import BadMember, Inflater, Search, Window
 from pipeline.archive.reader import (
     BLOCK_LIMIT,
@@ -193,7 +195,7 @@ class ForeignWalk:
 
 
 def _record(loose: Loose, offset: int, length: int, odd: tuple[str, ...], *, plain: bool) -> Record:
-    fields = loose.fields._replace(odd=(*loose.fields.odd, *odd))
+    fields = structs.replace(loose.fields, odd=(*loose.fields.odd, *odd))
     return Record(offset, length, "", plain, fields, loose.size, loose.block, loose.sink)
 
 

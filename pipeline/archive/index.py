@@ -15,9 +15,13 @@ from json.encoder import encode_basestring as _quote
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
+
 from pipeline.model.records import Capture, Member
 from pipeline.model.surt import surt
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Member).decode
 _MAX_LINE = 512 * 1024
 _BLOCK = 4096
 _PIECE = 1024 * 1024
@@ -32,14 +36,7 @@ class BadLine(Exception):  # noqa: N818 - a message inside the package, never an
 
 def member_line(member: Member) -> bytes:
     """Write one line of NAME.members.jsonl."""
-    block = f'"block_digest":{_quote(member.block_digest)},' if member.block_digest else ""
-    payload = f'"payload_digest":{_quote(member.payload_digest)},' if member.payload_digest else ""
-    uri = f',"uri":{_quote(member.uri)}' if member.uri else ""
-    return (
-        f'{{{block}"date":{_quote(member.date)},"length":{member.length},"offset":{member.offset},'
-        f'{payload}"record_id":{_quote(member.record_id)},"sha256":"{member.sha256}",'
-        f'"type":{_quote(member.type)}{uri}}}\n'
-    ).encode()
+    return _encode(member) + b"\n"
 
 
 def parse_member(line: bytes) -> Member:
@@ -50,12 +47,11 @@ def parse_member(line: bytes) -> Member:
 
     """
     try:
-        member = Member(**_json_object(line))
-        whole = type(member.offset) is int and type(member.length) is int
-        sound = whole and member_line(member) == line
-    except (TypeError, ValueError):
-        sound = False
-    if not sound:
+        member = _decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        member = None
+    # what is spelt otherwise is no canonical JSON, or has keys that no line has
+    if member is None or member_line(member) != line:
         raise BadLine("not a line of members.jsonl in canonical JSON")
     return member
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec import structs
+
 from pipeline.archive.docket import Docket
 from pipeline.archive.reader import Record
 
@@ -120,4 +122,4 @@ class References:
 
 
 def _without_block(record: Record) -> Record:
-    return record._replace(block=b"", sink=None)
+    return structs.replace(record, block=b"", sink=None)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from pipeline.archive.inflate import BadMember, Window
 from pipeline.archive.reader import (
     MAX_HEAD,
@@ -111,7 +113,7 @@ def read_warc(stream: Stream, limit: int, open_sink: OpenSink) -> Loose:
         fields, _ = read_head(head, None)
     else:
         fields, _ = read_head(head.replace(b"\n", b"\r\n"), None)
-        fields = fields._replace(odd=(*fields.odd, "W113"))
+        fields = structs.replace(fields, odd=(*fields.odd, "W113"))
     size = content_length(fields, None)
     _take(stream, len(head))
     block, sink = _block(stream, size, limit, fields, open_sink)

@@ -197,7 +197,7 @@ class _Inspector:
                 kind,
                 bare_uri(first.get("warc-record-id", "")) or "",
                 date,
-                uri,
+                uri or None,
                 first.get("warc-block-digest"),
                 first.get("warc-payload-digest"),
             )

@@ -8,7 +8,9 @@ does I/O, and nothing raises on odd bytes. It never repairs or re-serialises a m
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from msgspec import Struct
 
 from pipeline.model.chunked import Dechunker
 
@@ -26,11 +28,8 @@ _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LENGTH_DIGITS = 18  # enough for every body there can be
 
 
-class Head(NamedTuple):
+class Head(Struct, frozen=True):
     """The head of a final (not 1xx) response (RFC 9112 §4, §5).
-
-    A named tuple, as `Framing` and `Message` are: one is made for each response that is fetched or
-    verified, and a frozen dataclass takes three times as long to make.
 
     Attributes:
         version: as written, `HTTP/1.1`.
@@ -147,7 +146,7 @@ def _fields(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(found)
 
 
-class Framing(NamedTuple):
+class Framing(Struct, frozen=True):
     """How the end of a body is known; `length` is set for kind `length` only."""
 
     kind: Literal["none", "chunked", "length", "close"]
@@ -308,7 +307,7 @@ class PayloadStream:
         return data
 
 
-class Message(NamedTuple):
+class Message(Struct, frozen=True):
     """A whole response block, read.
 
     Attributes:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from msgspec import Struct
 
 
-class Member(NamedTuple):
-    """One line of NAME.members.jsonl (FORMAT.md §3): a gzip member that holds one record.
-
-    A named tuple because verification makes millions; a frozen dataclass takes four times as long.
-    """
+class Member(Struct, frozen=True, omit_defaults=True):
+    """One line of NAME.members.jsonl (FORMAT.md §3): a gzip member that holds one record."""
 
     offset: int
     length: int
