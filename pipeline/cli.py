@@ -310,10 +310,12 @@ def run(
 @cli.command()
 @click.option(
     "--level",
-    type=click.Choice(["files", "records"]),
+    type=click.Choice(["quick", "files", "records", "extracts", "reproduce"]),
     default="files",
     show_default=True,
-    help="files: every byte against manifest and ledger. records: also every WARC record.",
+    help="Each holds the ones before. quick: names and sizes. files: every byte against manifest"
+    " and ledger. records: every WARC record. extracts: every document against its record."
+    " reproduce: documents derived again.",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
@@ -324,11 +326,19 @@ def verify(session: Session, level: str, workers: int | None) -> None:
 
     All damage is named, with the documents that it affects.
     """
-    from pipeline.stages.verify import verify as stage
+    config, chosen = session.config(), cast("Level", level)
+    if level in ("extracts", "reproduce"):
+        from pipeline.stages.verify_deep import verify_deep
 
-    session.config()
-    with session.display() as display:
-        report = stage(session.layout, cast("Level", level), display.observe, workers=workers)
+        with session.display() as display:
+            report = verify_deep(
+                session.layout, config.extract, chosen, display.observe, workers=workers
+            )
+    else:
+        from pipeline.stages.verify import verify as stage
+
+        with session.display() as display:
+            report = stage(session.layout, chosen, display.observe, workers=workers)
     session.print(report, report.as_text)
 
 
