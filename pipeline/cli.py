@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import click
 from msgspec import Struct, field
 
-from pipeline import __version__
+from pipeline import __version__, cli_scrub
 from pipeline.display import Display, say
 from pipeline.errors import HoldfastError, StorageError
 from pipeline.model.layout import Layout
@@ -326,20 +326,20 @@ def verify(session: Session, level: str, workers: int | None) -> None:
 
     All damage is named, with the documents that it affects.
     """
-    config, chosen = session.config(), cast("Level", level)
-    if level in ("extracts", "reproduce"):
-        from pipeline.stages.verify_deep import verify_deep
+    config, chosen, layout = session.config(), cast("Level", level), session.layout
+    with session.display() as display:
+        if level in ("extracts", "reproduce"):
+            from pipeline.stages.verify_deep import verify_deep
 
-        with session.display() as display:
-            report = verify_deep(
-                session.layout, config.extract, chosen, display.observe, workers=workers
-            )
-    else:
-        from pipeline.stages.verify import verify as stage
+            report = verify_deep(layout, config.extract, chosen, display.observe, workers)
+        else:
+            from pipeline.stages.verify import verify as stage
 
-        with session.display() as display:
-            report = stage(session.layout, chosen, display.observe, workers=workers)
+            report = stage(layout, chosen, display.observe, workers)
     session.print(report, report.as_text)
+
+
+cli.add_command(cli_scrub.scrub)
 
 
 @cli.command()

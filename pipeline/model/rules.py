@@ -75,6 +75,7 @@ MEANING: Final[dict[str, str]] = {
     "W206": "revisit that does not say what it refers to",
     "W210": "WARC-Truncated has a reason that WARC 1.1 does not know",
     "W302": "payload digest is over the undecoded body",
+    "W402": "file was read wrongly once, and is as it was sealed",
     "W403": "file is not sealed: left over from a process that ended too early",
     "W413": "manifest is behind the ledger by its last event",
     "W421": "last ledger line was cut short by power loss",

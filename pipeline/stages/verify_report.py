@@ -160,7 +160,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
     def as_text(self) -> str:
         """Give the account for people: findings first, what it means last."""
-        lines = [_finding_text(finding) for finding in self.findings[:_SHOWN]]
+        lines = [finding_text(finding) for finding in self.findings[:_SHOWN]]
         if len(self.findings) > _SHOWN:
             lines.append(f"… and {len(self.findings) - _SHOWN} more (--json lists all)")
         rows = [(name, f"{count:,}") for name, count in self._checked().items() if count]
@@ -214,7 +214,8 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         return f"INTACT: every sealed file was checked (level {self.level})."
 
 
-def _finding_text(finding: Finding) -> str:
+def finding_text(finding: Finding) -> str:
+    """Give a finding in one line, and in a second one what it affects."""
     place = finding.path
     if finding.offset is not None:
         place += f" at byte {finding.offset}"
