@@ -21,7 +21,7 @@ from pipeline.model.document import MAX_LINE
 _STEP = 8192
 _OUTPUT = 1 << 20
 # a gzip bomb of a thousand to one ends here; the documents of a WARC file are far from either
-_MAX_LINES = 10_000_000
+_MAX_LINES = 2_000_000
 _MAX_CONTENT = 32 << 30
 
 _Ours = TypeVar("_Ours")

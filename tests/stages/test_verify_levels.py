@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -67,7 +70,7 @@ def original(tmp_path_factory, shelf_at) -> tuple[Layout, list[Name]]:
 def archive_of(original, tmp_path) -> tuple[Layout, Name, Name]:
     layout, (one, other) = original
     copy = Layout(tmp_path / "archive")
-    shutil.copytree(layout.root, copy.root)
+    shutil.copytree(layout.root, copy.root, dirs_exist_ok=True)
     return copy, one, other
 
 
@@ -406,3 +409,71 @@ def test_the_ledger_is_read_as_it_is(archive_of):
     extraction = ledger.read(layout.ledger).extractions[one.documents()]
     assert (extraction.documents, extraction.damaged) == (3, 0)
     assert sum(extraction.skipped.values()) == 4
+
+
+def test_beside_damage_everything_is_extracted_and_shown(archive, archive_of):
+    layout, one, other = archive_of
+    archive.collection("c", "http://example.org/\n")
+    members = [json.loads(line) for line in (layout.root / one.members).read_bytes().splitlines()]
+    hurt = [each for each in members if each["type"] == "response"][1]
+    spoil(layout, one.warc, hurt["offset"] + 60)
+    spoil(layout, other.documents(), 30)
+    told = archive.json("verify", "--level", "extracts", exit_code=4)
+    affected = {name for finding in told["findings"] for name in finding["affected"]}
+    assert affected == {hurt["record_id"], *ids_of(layout, other)}
+    assert told["checked"]["files"] == 8
+
+    told = archive.json("extract", "--all", exit_code=3)
+    assert told["documents"] == 2 + 3
+    assert [(each["path"], each["offset"]) for each in told["damaged"]] == [
+        (one.warc, hurt["offset"])
+    ]
+    for day, number in itertools.product(range(2), range(3)):
+        shown = archive.run("show", "--text", f"http://example.org/{day}/{number}.html")
+        if (day, number) != (0, 1):
+            assert shown.returncode == 0
+            assert "Fog until four" in shown.stdout
+        assert "Traceback" not in shown.stderr
+
+
+def ids_of(layout: Layout, name: Name) -> list[str]:
+    """Give the ids of the records that documents are made of."""
+    lines = (layout.root / name.members).read_bytes().splitlines()
+    return [
+        told["record_id"]
+        for told in map(json.loads, lines)
+        if told["type"] == "response" and told["uri"].endswith(".html")
+    ]
+
+
+BOMBS = {
+    "nested": b'{"title":' * 7_000_000,
+    "many": b'{"title":{"more":[' + b"[]," * 21_000_000 + b"[]]}}\n",
+    "flags": b'{"flags":[' + b'"",' * 21_000_000 + b'""]}\n',
+    "links": b'{"links":[' + b'{"rel":null,"tag":"a","text":"","url":"x"},' * 1_500_000 + b"1]}\n",
+    "no end": b"x" * (100 << 20),
+    "lines": b"{}\n" * 9_000_000,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bombs_of_json_cost_bounded_memory(archive, archive_of, bomb):
+    layout, one, _ = archive_of
+    (layout.root / one.documents()).write_bytes(gzip.compress(BOMBS[bomb], 9, mtime=0))
+    reseal(layout)
+    with subprocess.Popen(
+        archive.command("-q", "--json", "verify", "--level", "reproduce", "--workers", "1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as verifying:
+        assert verifying.stdout and verifying.stderr
+        told = json.loads(verifying.stdout.read())
+        said = verifying.stderr.read()
+        _, status, used = os.wait4(verifying.pid, 0)
+        verifying.returncode = os.waitstatus_to_exitcode(status)
+    assert verifying.returncode == 4
+    assert said == b""
+    assert {finding["path"] for finding in told["findings"]} <= {one.documents(), one.warc}
+    assert {finding["code"] for finding in told["findings"]} & {"E441", "E442"}
+    assert used.ru_maxrss < 600_000  # kB; the interpreter and its libraries take 80,000
