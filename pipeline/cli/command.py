@@ -71,6 +71,7 @@ for verb in (
     collecting.run,
     collecting.import_,
     keeping.verify,
+    keeping.scrub,
     reading.show,
     reading.status,
 ):

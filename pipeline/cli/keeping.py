@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 import click
+
+from pipeline.model.amount import Budget, seconds
 
 if TYPE_CHECKING:
     from pipeline.cli.session import Session
@@ -15,10 +18,12 @@ if TYPE_CHECKING:
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.option(
     "--level",
-    type=click.Choice(["files", "records"]),
+    type=click.Choice(["quick", "files", "records", "extracts", "reproduce"]),
     default="files",
     show_default=True,
-    help="files: every byte against manifest and ledger. records: also every WARC record.",
+    help="Each holds the ones before. quick: names and sizes. files: every byte against manifest"
+    " and ledger. records: every WARC record. extracts: every document against its record."
+    " reproduce: documents derived again.",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
@@ -37,9 +42,52 @@ def verify(session: Session, files: tuple[str, ...], level: str, workers: int | 
             seen = verify_files(files, display.observe, workers)
         session.print(seen, seen.as_text)
 
-    from pipeline.stages.verify import verify as stage
+    config, chosen = session.config(), cast("Level", level)
+    if level in ("extracts", "reproduce"):
+        from pipeline.stages.verify_deep import verify_deep
 
+        with session.display() as display:
+            report = verify_deep(
+                session.layout, config.extract, chosen, display.observe, workers=workers
+            )
+    else:
+        from pipeline.stages.verify import verify as stage
+
+        with session.display() as display:
+            report = stage(session.layout, chosen, display.observe, workers=workers)
+    session.print(report, report.as_text)
+
+
+@click.command()
+@click.option("--budget", metavar="B", help="Stop after a time or an amount: 30m, 8h, 20GiB.")
+@click.option(
+    "--max-age",
+    metavar="T",
+    default="90d",
+    show_default=True,
+    help="What was checked longer ago is due.",
+)
+@click.pass_obj
+def scrub(session: Session, budget: str | None, max_age: str) -> None:
+    """Check again what is due: for your timer.
+
+    Files known to be bad come first, then those never checked, then those checked longest ago. All
+    damage is named. What was checked is remembered in fixity/checks.jsonl.
+    """
+    allowed = Budget.parse(budget) if budget is not None else Budget()
+    age = seconds(max_age)
     session.config()
+    from pipeline.stages.scrub import Clock
+    from pipeline.stages.scrub import scrub as stage
+
+    session.listen()
     with session.display() as display:
-        report = stage(session.layout, cast("Level", level), display.observe, workers=workers)
+        report = stage(
+            session.layout,
+            allowed,
+            age,
+            Clock(time.time, time.monotonic),
+            display.observe,
+            lambda: session.interrupted,
+        )
     session.print(report, report.as_text)

@@ -41,25 +41,23 @@ class Skipped(Struct, frozen=True):
 
 def extract(source: Source, policy: ExtractPolicy) -> Document | Skipped:
     """Make a document of a capture whose payload is HTML or plain text."""
-    not_text = skipped(source)
-    if not_text:
-        return not_text
-    http = sniff.essence(source.content_type)
-    payload = source.payload[: policy.max_document_bytes]
-    markup = http != sniff.PLAIN or payload.lstrip()[:1] == b"<"
-    decoded = charset.decode(
-        payload, source.content_type, undeclared=policy.undeclared_encodings, markup=markup
-    )
-    kind = sniff.text_type(decoded.text, http)
-    if kind in (sniff.HTML, sniff.XHTML):
-        reading = read_html(decoded, source, policy)
-    elif kind == sniff.PLAIN:
-        reading = _read_plain(decoded, source)
+    text = _as_text(source, policy)
+    if isinstance(text, Skipped):
+        return text
+    if text.kind == sniff.PLAIN:
+        reading = _read_plain(text.decoded, source)
     else:
-        return Skipped(f"media-type {kind or http}")
-    if len(payload) < len(source.payload):
-        reading = structs.replace(reading, anomalies=(_cut(source, payload), *reading.anomalies))
-    return _document(source, policy, MediaType(http=http, sniffed=kind), reading)
+        reading = read_html(text.decoded, source, policy)
+    if text.size < len(source.payload):
+        reading = structs.replace(reading, anomalies=(_cut(source, text.size), *reading.anomalies))
+    media_type = MediaType(http=sniff.essence(source.content_type), sniffed=text.kind)
+    return _document(source, policy, media_type, reading)
+
+
+def passed_over(source: Source, policy: ExtractPolicy) -> Skipped | None:
+    """Tell why `extract` makes no document of a capture, without parsing it; None if it does."""
+    text = _as_text(source, policy)
+    return text if isinstance(text, Skipped) else None
 
 
 def skipped(source: Source) -> Skipped | None:
@@ -87,8 +85,32 @@ def _read_plain(decoded: charset.Decoded, source: Source) -> Reading:
     )
 
 
-def _cut(source: Source, payload: bytes) -> Anomaly:
-    detail = f"{len(payload)} of {len(source.payload)} bytes were read"
+class _Text(Struct, frozen=True):
+    """A payload that is text: its media type, the text, and how many bytes of it were decoded."""
+
+    kind: str
+    decoded: charset.Decoded
+    size: int
+
+
+def _as_text(source: Source, policy: ExtractPolicy) -> _Text | Skipped:
+    not_text = skipped(source)
+    if not_text:
+        return not_text
+    http = sniff.essence(source.content_type)
+    payload = source.payload[: policy.max_document_bytes]
+    markup = http != sniff.PLAIN or payload.lstrip()[:1] == b"<"
+    decoded = charset.decode(
+        payload, source.content_type, undeclared=policy.undeclared_encodings, markup=markup
+    )
+    kind = sniff.text_type(decoded.text, http)
+    if kind not in (sniff.HTML, sniff.XHTML, sniff.PLAIN):
+        return Skipped(f"media-type {kind or http}")
+    return _Text(kind, decoded, len(payload))
+
+
+def _cut(source: Source, size: int) -> Anomaly:
+    detail = f"{size} of {len(source.payload)} bytes were read"
     return Anomaly(code="content-too-large", detail=detail)
 
 
@@ -127,7 +149,7 @@ def _document(
         text_sha256=sha256(reading.text.encode()),
         simhash=simhash(words),
         provenance=source.provenance,
-        extractor=_extractor(policy),
+        extractor=extractor(policy),
     )
 
 
@@ -137,7 +159,8 @@ def _site(url: str) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _extractor(policy: ExtractPolicy) -> Extractor:
+def extractor(policy: ExtractPolicy) -> Extractor:
+    """Give what documents made here and now name as their maker."""
     return Extractor(
         name="holdfast",
         version=__version__,

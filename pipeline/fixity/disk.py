@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.fixity.audit import Observed, Trouble
@@ -53,6 +54,21 @@ def digest(root: Path, path: str) -> Observed:
     except OSError as error:
         return refusal(error)
     return Observed(size=size, sha256=hashed.hexdigest())
+
+
+def forget(root: Path, path: str) -> None:
+    """Ask the system to read the file from the disk the next time, and not from memory.
+
+    Where that cannot be asked for, nothing happens.
+    """
+    if not hasattr(os, "posix_fadvise") or look(root, path).trouble:
+        return
+    with suppress(OSError):
+        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
 
 
 def refusal(error: OSError) -> Observed:

@@ -6,13 +6,13 @@ be read after damage began is used, and the damage is said. Nothing here judges 
 
 from __future__ import annotations
 
-import json
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from pipeline.model.document import MAX_LINE
@@ -20,6 +20,12 @@ from pipeline.model.document import MAX_LINE
 # zlib drops the output of the call that fails, so a call must not take much
 _STEP = 8192
 _OUTPUT = 1 << 20
+# a gzip bomb of a thousand to one ends here; the documents of a WARC file are far from either
+_MAX_LINES = 2_000_000
+_MAX_CONTENT = 32 << 30
+
+_Ours = TypeVar("_Ours")
+_Theirs = TypeVar("_Theirs")
 
 
 class DocumentLines(Struct):
@@ -43,8 +49,12 @@ class DocumentLines(Struct):
 
         """
         begun: list[bytes] = []  # of the line whose end has not come; joined only when it has
-        size = 0
+        size = content = 0
         for piece in self._inflated():
+            content += len(piece)
+            if content > _MAX_CONTENT or self.count > _MAX_LINES:
+                self.trouble = "more than the documents of a WARC file can be"
+                return
             end = piece.find(b"\n") + 1
             size += end or len(piece)
             if size > MAX_LINE:
@@ -99,13 +109,13 @@ class Derivations:
 
         """
         for line in lines:
-            document = _document(line)
-            if document is not None:
-                name, offset, record_id = document
-                self.names.append(name)
-                self._by_offset.append((offset, name))
+            place = place_of(line)
+            if place is not None:
+                offset, record_id = place.provenance.offset, place.provenance.record_id
+                self.names.append(place.id)
+                self._by_offset.append((offset, place.id))
                 if record_id is not None:
-                    self._by_record.setdefault(record_id, []).append(name)
+                    self._by_record.setdefault(record_id, []).append(place.id)
         self._by_offset.sort()
 
     def of(self, offset: int, length: int, record_id: str | None) -> tuple[str, ...]:
@@ -122,13 +132,42 @@ class Derivations:
         return tuple(name for _, name in self._by_offset[first:last])
 
 
-def _document(line: bytes) -> tuple[str, int, str | None] | None:
+class _Provenance(Struct, frozen=True):
+    offset: int
+    record_id: str | None = None
+
+
+class Place(Struct, frozen=True):
+    """Of a document only its id and the record it came from."""
+
+    id: str
+    provenance: _Provenance
+
+
+def place_of(line: bytes) -> Place | None:
+    """Read where a document came from; None where the line does not tell."""
     try:
-        value: Any = json.loads(line)
-        provenance = value["provenance"]
-        name, offset, record_id = value["id"], provenance["offset"], provenance.get("record_id")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # what is not asked for never becomes a value, so a bomb of small ones costs no memory
+        return msgspec.json.decode(line, type=Place)
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(name, str) or type(offset) is not int:
-        return None
-    return name, offset, record_id if isinstance(record_id, str) else None
+
+
+def paired(
+    ours: Iterator[tuple[int, _Ours]], theirs: Iterator[tuple[int, _Theirs]]
+) -> Iterator[tuple[_Ours | None, _Theirs | None]]:
+    """Walk two sequences of (offset, value) in step and pair what has the same offset.
+
+    Both are to ascend. What is out of order, or there twice, has no partner.
+    """
+    one, other = next(ours, None), next(theirs, None)
+    while one or other:
+        if one and (other is None or one[0] < other[0]):
+            yield one[1], None
+            one = next(ours, None)
+        elif other and (one is None or other[0] < one[0]):
+            yield None, other[1]
+            other = next(theirs, None)
+        elif one and other:
+            yield one[1], other[1]
+            one, other = next(ours, None), next(theirs, None)

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from pipeline import durable
 from pipeline.errors import IntegrityError
 from pipeline.fixity import merkle
+from pipeline.fixity.extraction import Extraction, extraction_of
 from pipeline.fixity.manifest import is_safe
 from pipeline.model import canonical
 from pipeline.model.finding import Finding
@@ -27,7 +28,10 @@ NAME = "fixity/ledger.jsonl"
 FIRST: Final = "0" * 64
 """`previous` of the first line."""
 
-_MAX_LINE = 64 * 1024 * 1024
+EXTRACTION: Final = "extraction"
+"""Type of the events that seal documents (FORMAT.md §8)."""
+
+_MAX_LINE = 4 * 1024 * 1024  # an event has some kB; as values a line takes up to 25 times as much
 _TAIL = 65536
 _MAX_FAULTS = 100
 _KEYS = frozenset(
@@ -102,6 +106,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
         last: paths that the last event sealed.
         torn: bytes of a last line without LF, which never happened.
         faults: lines that are not what they must be.
+        extractions: how each file of documents was made, by its path.
 
     """
 
@@ -112,6 +117,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     last: frozenset[str]
     torn: int
     faults: tuple[Finding, ...]
+    extractions: Mapping[str, Extraction] = field(default_factory=dict)
 
 
 def read(path: Path) -> Ledger | None:
@@ -132,6 +138,7 @@ def read(path: Path) -> Ledger | None:
         root=root,
         begins=reading.begins,
         objects=reading.objects,
+        extractions=reading.extractions,
         last=frozenset(reading.last),
         torn=reading.torn,
         faults=tuple(reading.faults),
@@ -192,6 +199,7 @@ class _Reading:
         self.size = 0
         self.begins = ""
         self.objects: dict[str, SealedFile] = {}
+        self.extractions: dict[str, Extraction] = {}
         self.last: set[str] = set()
         self.torn = 0
         self.faults: list[Finding] = []
@@ -225,6 +233,9 @@ class _Reading:
         if value["previous"] != self._previous:
             self._fault("E422", "the line before it is not the one it was chained to")
         self.last = {each.path for each in files}
+        if value["eventType"] == EXTRACTION:
+            made = extraction_of(value["eventDetail"], value["linkingAgent"])
+            self.extractions.update(dict.fromkeys(self.last, made) if made else {})
         for each in files:
             if not is_safe(each.path):
                 self._fault("E412", repr(each.path[:80]))

@@ -21,6 +21,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _ALLOWED = re.compile(r"(?:warc|extracted)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _MAX_PATH = 1024
 _MAX_FAULTS = 100
+_MAX_SIZE = 256 * 1024 * 1024  # some two million files
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -89,9 +90,15 @@ def read(path: Path) -> Manifest | None:
 
     """
     try:
-        return Manifest.parse(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(_MAX_SIZE + 1)
     except FileNotFoundError:
         return None
+    if len(data) <= _MAX_SIZE:
+        return Manifest.parse(data)
+    begun = Manifest.parse(data[: data.rfind(b"\n") + 1])
+    too_long = Finding.of("E411", NAME, f"it has more than {_MAX_SIZE} bytes; the rest is not read")
+    return Manifest(entries=begun.entries, faults=(too_long, *begun.faults))
 
 
 def write(path: Path, manifest: Manifest) -> None:

@@ -1,15 +1,19 @@
 """A document: the clean text of one capture, what is known of it, and where each claim stood.
 
 For everybody who reads `extracted/`. Values only: nothing here parses a page. docs/document.md
-explains each field; `pipeline/extract/document.schema.json` is the contract.
+explains each field; `pipeline/extract/document.schema.json` is the contract, and `Document.parse`
+holds a line to it: what these types allow is what the schema allows.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
+
+from pipeline.model import canonical
 
 SCHEMA = "holdfast/document/1"
 
@@ -26,6 +30,12 @@ CharsetMethod = Literal[
 ]
 Precision = Literal["year", "month", "day"]
 
+# \Z and not $: in Python $ also matches before a line end
+Stated = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0)]
+Code = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+
 _NO_SCALAR_VALUE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -37,21 +47,21 @@ def legible(text: str) -> str:
     return _NO_SCALAR_VALUE.sub("\ufffd", text)
 
 
-class Anomaly(Struct, frozen=True, kw_only=True):
+class Anomaly(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that went wrong with this capture or its extraction, and was survived."""
 
-    code: str
+    code: Code
     detail: str
 
 
-class MediaType(Struct, frozen=True, kw_only=True):
+class MediaType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the server called the payload, and what its bytes look like (`type/subtype`)."""
 
     http: str | None
     sniffed: str | None
 
 
-class Charset(Struct, frozen=True, kw_only=True):
+class Charset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which encoding the text was read in, and all evidence for it, in WHATWG names.
 
     Attributes:
@@ -62,79 +72,86 @@ class Charset(Struct, frozen=True, kw_only=True):
 
     """
 
-    used: str
+    used: Stated
     http: str | None
     meta: str | None
     detected: str | None
     method: CharsetMethod
-    alternatives: tuple[str, ...]
-    replaced: int
+    alternatives: tuple[Stated, ...]
+    replaced: Count
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value the page states about itself: tidied, as written, and where it stood."""
 
-    value: str
+    value: Stated
     raw: str
-    source: str
+    source: Stated
 
 
-class DateClaim(Struct, frozen=True, kw_only=True):
+class DateClaim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A date the page states: `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, never finer than written.
 
     `value` and `precision` are None where something was written that has no certain reading.
     """
 
-    value: str | None
+    value: Annotated[str, Meta(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?\Z")] | None
     precision: Precision | None
     raw: str
-    source: str
+    source: Stated
 
 
-class Language(Struct, frozen=True, kw_only=True):
+class Language(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The language that page or server declares (a BCP 47 tag as written), and where."""
 
-    declared: str
-    source: str
+    declared: Stated
+    source: Stated
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A reference from the page: absolute URL, `rel` tokens, element name, visible text."""
 
-    url: str
+    url: Stated
     rel: str | None
-    tag: str
+    tag: Stated
     text: str
 
 
-class Frame(Struct, frozen=True, kw_only=True):
+class Frame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A frame of a frameset: absolute URL and the name that links aim at."""
 
-    url: str
+    url: Stated
     name: str | None
 
 
-class Provenance(Struct, frozen=True, kw_only=True):
+class Provenance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The record the document was made from: WARC path, member position, id, stored digests."""
 
-    warc: str
-    offset: int
-    length: int
-    record_id: str
+    warc: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._/-]+\Z")]
+    offset: Count
+    length: Annotated[int, Meta(ge=1)]
+    record_id: Stated
     payload_digest: str | None
     block_digest: str | None
 
 
-class Extractor(Struct, frozen=True, kw_only=True):
+class Extractor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What made the document: software, its settings, and the libraries by one digest."""
 
-    name: str
-    version: str
-    config_digest: str
-    environment: str
+    name: Stated
+    version: Stated
+    config_digest: Sha256
+    environment: Sha256
 
 
-class Document(Struct, frozen=True, kw_only=True):
+class Document(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="schema",
+    tag=SCHEMA,
+):
     """One line of `extracted/<collection>/NAME.jsonl.gz`; docs/document.md gives each meaning.
 
     Attributes:
@@ -143,11 +160,11 @@ class Document(Struct, frozen=True, kw_only=True):
 
     """
 
-    id: str
-    url: str
-    final_url: str
+    id: Stated
+    url: Stated
+    final_url: Stated
     site: str | None
-    collection: str
+    collection: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*\Z")]
     captured_at: str
     media_type: MediaType
     charset: Charset | None
@@ -158,20 +175,43 @@ class Document(Struct, frozen=True, kw_only=True):
     date_modified: DateClaim | None
     language: Language | None
     description: Claim | None
-    keywords: tuple[str, ...]
+    keywords: tuple[Stated, ...]
     license: Claim | None
     text: str
     text_full: str
     text_method: TextMethod
-    coverage: int | None
+    coverage: Count | None
     links: tuple[Link, ...]
     frames: tuple[Frame, ...]
-    flags: tuple[str, ...]
+    flags: tuple[Code, ...]
     anomalies: tuple[Anomaly, ...]
-    text_sha256: str
-    simhash: str | None
+    text_sha256: Sha256
+    simhash: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | None
     provenance: Provenance
     extractor: Extractor
+
+    @classmethod
+    def parse(cls, line: bytes) -> Document:
+        """Read a line of documents, without its LF, as strictly as the contract says.
+
+        Memory stays within a few times the length of the line: what the schema does not know is
+        refused before it becomes a value.
+
+        Raises:
+            ValueError: it is no such line; the message says why.
+
+        """
+        try:
+            document = msgspec.json.decode(line, type=cls)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        alternatives = document.charset.alternatives if document.charset else ()
+        sets = (document.keywords, document.flags, alternatives)
+        if any(len(set(values)) < len(values) for values in sets):
+            raise ValueError("a list holds a value twice that must be there once")
+        if canonical.line(document.as_json())[:-1] != line:
+            raise ValueError("not canonical JSON of what it says")
+        return document
 
     def as_json(self) -> dict[str, Any]:
         """Give the object of `document.schema.json`: strings, integers, lists and null only."""

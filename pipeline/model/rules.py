@@ -58,6 +58,12 @@ MEANING: Final[dict[str, str]] = {
     "E431": "members.jsonl does not describe the WARC file",
     "E432": "cdxj does not describe the WARC file",
     "E441": "documents cannot be read",
+    "E442": "line is no document",
+    "E443": "document does not agree with its record",
+    "E444": "text does not match its digest",
+    "E445": "text has neither a document nor a recorded reason",
+    # E5: documents derived again
+    "E501": "document comes out otherwise when it is derived again",
     # W: allowed by the standard, not by FORMAT.md; or not finished
     "W102": "gzip header with flags, name or time",
     "W106": "file may not be read",
@@ -100,11 +106,13 @@ MEANING: Final[dict[str, str]] = {
     "W302": "payload digest is over the undecoded body",
     "W303": "digest not in the usual spelling",
     "W304": "payload digest on a record that has no payload",
+    "W402": "file was read wrongly once, and is as it was sealed",
     "W403": "file is not sealed: left over from a process that ended too early",
     "W413": "manifest is behind the ledger by its last event",
     "W421": "last ledger line was cut short by power loss",
     "W422": "ledger does not begin with the creation of the archive",
     "W432": "cdxj is as another version of Holdfast made it",
+    "W501": "documents were made with other versions or settings, and cannot be compared",
 }
 
 

@@ -24,18 +24,17 @@ from pipeline.extract.environment import environment
 from pipeline.extract.extractor import Skipped
 from pipeline.extract.policy import ExtractPolicy
 from pipeline.extract.source import Source
-from pipeline.fixity import manifest
+from pipeline.fixity import ledger, manifest
 from pipeline.fixity.documents import DocumentLines
 from pipeline.model import names
 from pipeline.model.layout import Layout
 from pipeline.model.names import Name
 from pipeline.stages import sealing
 from pipeline.stages.extract_report import ExtractReport, Progress, Unread
-from pipeline.stages.extract_source import source_of
+from pipeline.stages.extract_source import HEAD_ROOM, source_of
 from pipeline.stages.extract_workers import Line, Workers
 
 _GZIP_LEVEL = 6
-_HEAD_ROOM = 512 * 1024  # a block is an HTTP head and chunk framing more than its payload
 
 
 class _Account(Struct, kw_only=True):
@@ -191,7 +190,7 @@ class _Extraction:
     def _sources(self, name: Name, account: _Account) -> Iterator[Source | Skipped]:
         warc, limit = name.warc, self._policy.max_document_bytes
         try:
-            for found in walk(self._layout.root / warc, limit=limit + _HEAD_ROOM):
+            for found in walk(self._layout.root / warc, limit=limit + HEAD_ROOM):
                 if self._must_stop():
                     return
                 if isinstance(found, Damage):
@@ -225,7 +224,7 @@ class _Extraction:
         sealing.enter(
             self._layout,
             [target],
-            event_type="extraction",
+            event_type=ledger.EXTRACTION,
             detail=detail,
             now=self._now,
             outcome="incomplete" if account.damaged else "success",

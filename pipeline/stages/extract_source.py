@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pipeline.archive.reader import Record, bare_uri
 from pipeline.extract.extractor import Skipped, skipped
 from pipeline.extract.sniff import is_legible
@@ -9,6 +11,9 @@ from pipeline.extract.source import Source
 from pipeline.model.content import decode_content
 from pipeline.model.document import Anomaly, Provenance
 from pipeline.model.http import Head, read_message
+
+HEAD_ROOM: Final = 512 * 1024
+"""Bytes that a block may have more than its payload: an HTTP head and chunk framing."""
 
 _PROBLEMS = {
     "content-too-large": "only the beginning was read",

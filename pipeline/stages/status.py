@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -16,11 +16,14 @@ from msgspec import Struct
 
 from pipeline import durable
 from pipeline.crawl.frontier.account import Account
-from pipeline.fixity import disk, ledger, manifest
+from pipeline.fixity import audit, checks, disk, ledger, manifest
+from pipeline.fixity.audit import Expected
+from pipeline.fixity.checks import Coverage
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, WARC, parse
 from pipeline.model.wording import printable, size, table
 from pipeline.stages.run_status import RunStatus, run_status
+from pipeline.stages.scrub_report import coverage_json, coverage_rows
 
 _SUMMARY = (
     *("run_id", "started_at", "finished_at", "ended_by", "captures", "revisits", "refused"),
@@ -62,6 +65,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
 
     Attributes:
         left_over: paths of WARC files that no crawl is writing or will seal.
+        coverage: what scrubs have checked, and when.
+        now: Unix time.
 
     """
 
@@ -71,6 +76,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     sealed_files: int
     collections: Sequence[CollectionStatus]
     left_over: Sequence[str]
+    coverage: Coverage
+    now: float
 
     exit_code = 0
 
@@ -82,6 +89,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
             "sealed_files": self.sealed_files,
             "collections": [collection.as_json() for collection in self.collections],
             "left_over": list(self.left_over),
+            "coverage": coverage_json(self.coverage),
             "next": self.next_steps(),
         }
 
@@ -96,6 +104,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
             lines.append(table(_rows(collection)))
             if collection.unfinished:
                 lines += ["", *collection.unfinished.lines()]
+        if self.sealed_files:
+            lines += ["\nchecks", table(coverage_rows(self.coverage, self.now))]
         lines += [
             "",
             *(
@@ -130,6 +140,11 @@ class StatusReport(Struct, frozen=True, kw_only=True):
             steps.append(f"holdfast extract {' '.join(behind)}  (new WARC files)")
         if not self.collections:
             return ["write a seed file into seeds/ (FILE.toml or FILE.txt), then holdfast run"]
+        if self.coverage.bad:
+            steps.append("holdfast verify  (names what is damaged), then restore it from a copy")
+        # where scrubs are not used, nothing is overdue
+        if self.coverage.due and self.coverage.oldest is not None:
+            steps.append("holdfast scrub  (checks what is due)")
         return steps or ["holdfast verify --level records"]
 
 
@@ -188,7 +203,14 @@ def status(layout: Layout, collections: Sequence[str], now: float) -> StatusRepo
             for name in names
         ],
         left_over=sorted(_left_over(layout, known)),
+        coverage=_coverage(layout, audit.expect(listed, account), now),
+        now=now,
     )
+
+
+def _coverage(layout: Layout, sealed: Mapping[str, Expected], now: float) -> Coverage:
+    history = checks.read(layout.root, sealed, now)
+    return checks.coverage(history, sealed, now, checks.MAX_AGE_S)
 
 
 def _frontier(layout: Layout, now: float) -> tuple[dict[str, RunStatus], Collection[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -57,6 +58,7 @@ class VerifyProgress(Struct, frozen=True, kw_only=True):
 
 
 Observer = Callable[[VerifyProgress], None]
+Examine = Callable[[Task], Checked]
 
 
 def verify(
@@ -65,34 +67,39 @@ def verify(
     observe: Observer | None = None,
     workers: int | None = None,
     earlier: Collection[str] = (),
+    examine: Examine = check,
 ) -> VerifyReport:
     """Check the archive.
 
     Args:
         layout: the archive.
-        level: `files` reads every byte; `records` also reads every WARC record and its indexes.
+        level: `quick` looks at names and sizes; `files` reads every byte; `records` also reads
+            every WARC record and its indexes. For the other two there is `verify_deep`.
         observe: is told the progress after each file.
         workers: processes; None means one per core where there is enough to do.
         earlier: paths of sealed files that are not to be read this time.
+        examine: checks one file.
 
     Raises:
         HoldfastError: a process that was checking files was killed.
 
     """
     tally = _Tally(observe)
-    accounts = _read_accounts(layout)
+    accounts = read_accounts(layout)
     expected = audit.expect(accounts.manifest, accounts.ledger)
-    tasks = [task for task in _tasks(layout.root, expected, level) if task.name not in earlier]
+    everything = tasks_for(layout.root, expected, level, accounts.ledger)
+    tasks = [task for task in everything if task.name not in earlier]
     left_out = len(expected) - len(tasks)
-    _check_all(tasks, workers, tally)
+    _check_all(tasks, workers, tally, examine)
 
     on_disk = dict(disk.files(layout.root))
     if set(on_disk) - set(expected):
-        accounts = _read_accounts(layout)
+        accounts = read_accounts(layout)
         now = audit.expect(accounts.manifest, accounts.ledger)
         sealed_meanwhile = {path: now[path] for path in now.keys() - expected.keys()}
-        tasks = _tasks(layout.root, now, level)
-        _check_all([task for task in tasks if task.name in sealed_meanwhile], workers, tally)
+        tasks = tasks_for(layout.root, now, level, accounts.ledger)
+        tasks = [task for task in tasks if task.name in sealed_meanwhile]
+        _check_all(tasks, workers, tally, examine)
         expected = expected | sealed_meanwhile
     in_progress = _unlisted(layout.root, on_disk, expected, accounts, tally)
     disagreements = accounts.disagreements()
@@ -105,7 +112,7 @@ def verify(
     return _report(level, tally, in_progress, left_out, accounts.ledger)
 
 
-class _Accounts(Struct, frozen=True, kw_only=True):
+class Accounts(Struct, frozen=True, kw_only=True):
     """Manifest and ledger, read while a writer may be at work."""
 
     manifest: Manifest | None
@@ -129,17 +136,15 @@ class _Accounts(Struct, frozen=True, kw_only=True):
                 yield audit.torn(self.ledger.torn)
 
 
-def _read_accounts(layout: Layout) -> _Accounts:
+def read_accounts(layout: Layout) -> Accounts:
     """Read both accounts, again where a writer was between the two."""
     for _ in range(_MAX_READINGS):
         # asked first: a writer that has ended by now has written both
         writing = durable.is_held(layout.lock)
         refused: list[Finding] = []
-        accounts = _Accounts(
-            manifest=_unless_refused(
-                lambda: manifest.read(layout.manifest), manifest.NAME, refused
-            ),
-            ledger=_unless_refused(lambda: ledger.read(layout.ledger), ledger.NAME, refused),
+        accounts = Accounts(
+            manifest=_unless_refused(layout, manifest.NAME, manifest.read, refused),
+            ledger=_unless_refused(layout, ledger.NAME, ledger.read, refused),
             writing=writing,
             refused=tuple(refused),
         )
@@ -148,14 +153,19 @@ def _read_accounts(layout: Layout) -> _Accounts:
     return accounts
 
 
-def _unless_refused(read: Callable[[], _Read], name: str, refused: list[Finding]) -> _Read | None:
+def _unless_refused(
+    layout: Layout, name: str, read: Callable[[Path], _Read], refused: list[Finding]
+) -> _Read | None:
+    seen = disk.look(layout.root, name)
     try:
-        return read()
+        # a link may lead to what has no end; a folder is for the reading itself to refuse
+        if seen.trouble != "not-plain" or (layout.root / name).is_dir():
+            return read(layout.root / name)
     except OSError as error:
-        expected = Expected(path=name, sha256="", size=None)
-        finding = audit.file(expected, disk.refusal(error))
-        refused += [finding] if finding else []
-        return None
+        seen = disk.refusal(error)
+    finding = audit.file(Expected(path=name, sha256="", size=None), seen)
+    refused += [finding] if finding else []
+    return None
 
 
 class _Tally(Struct):
@@ -168,6 +178,7 @@ class _Tally(Struct):
     documents: int = 0
     unreadable: int = 0
     unfinished: int = 0
+    left: Counter[str] = field(default_factory=Counter)
     bytes_read: int = 0
     total: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -178,6 +189,7 @@ class _Tally(Struct):
         self.members += checked.members
         self.records += checked.records
         self.documents += checked.documents
+        self.left.update(checked.left)
         self.bytes_read += checked.bytes_read
         self.findings += checked.findings
         if self.observe:
@@ -191,8 +203,11 @@ class _Tally(Struct):
             )
 
 
-def _tasks(root: Path, expected: dict[str, Expected], level: Level) -> list[Task]:
+def tasks_for(
+    root: Path, expected: dict[str, Expected], level: Level, last: Ledger | None
+) -> list[Task]:
     """Make the tasks, the largest file first, so that no process is left alone with it."""
+    extractions = last.extractions if last else {}
     parts = {path: parse(path) for path in expected}
     documents: dict[Name, list[str]] = {}
     for path, part in parts.items():
@@ -208,31 +223,40 @@ def _tasks(root: Path, expected: dict[str, Expected], level: Level) -> list[Task
                 index=expected.get(part.name.cdxj),
                 documents=tuple(sorted(documents.get(part.name, ()))),
             )
+        elif part and part.kind == "documents":
+            task = structs.replace(
+                task,
+                documents=tuple(sorted({*documents[part.name]} - {path}, reverse=True)),
+                warc=expected.get(part.name.warc),
+                extraction=extractions.get(path),
+            )
         tasks.append(task)
     return sorted(tasks, key=lambda task: (-(task.expected.size or 0), task.name))
 
 
-def _check_all(tasks: Sequence[Task], workers: int | None, tally: _Tally) -> None:
+def _check_all(tasks: Sequence[Task], workers: int | None, tally: _Tally, examine: Examine) -> None:
     tally.total += len(tasks)
-    with _mapping(tasks, workers) as results:
+    with _mapping(tasks, workers, examine) as results:
         for checked in results:
             tally.add(checked)
 
 
 @contextmanager
-def _mapping(tasks: Sequence[Task], workers: int | None) -> Iterator[Iterable[Checked]]:
+def _mapping(
+    tasks: Sequence[Task], workers: int | None, examine: Examine
+) -> Iterator[Iterable[Checked]]:
     """Give the results in the order of the tasks, from processes where they pay."""
     wanted = workers or os.cpu_count() or 1
     enough = workers is not None or sum(t.expected.size or 0 for t in tasks) > _WORTH_PROCESSES
     count = min(wanted, len(tasks)) if enough else 1
     if count < 2:
-        yield map(check, tasks)
+        yield map(examine, tasks)
         return
     # threads of a display make fork unsafe
     context = multiprocessing.get_context("forkserver")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupt)
     try:
-        yield pool.map(check, tasks)
+        yield pool.map(examine, tasks)
     except BrokenProcessPool:
         raise HoldfastError(
             "a process that was checking files was killed, maybe because memory ran out;"
@@ -251,7 +275,7 @@ def _unlisted(
     root: Path,
     on_disk: dict[str, audit.Observed],
     expected: dict[str, Expected],
-    accounts: _Accounts,
+    accounts: Accounts,
     tally: _Tally,
 ) -> int:
     """Report what is there and in no account; give how much of it a writer may be sealing."""
@@ -290,6 +314,7 @@ def _report(
         earlier=earlier,
         unreadable=tally.unreadable,
         unfinished=tally.unfinished,
+        left=dict(tally.left),
         findings=sorted(tally.findings, key=_place),
         checkpoint=Checkpoint(size=last.size, root=last.root.hex()) if last else None,
         bytes_read=tally.bytes_read,

@@ -1,4 +1,4 @@
-"""One sealed file checked, in whatever process: the unit of work of the verify verb.
+"""One sealed file checked, in whatever process: the unit of work of the verify and scrub verbs.
 
 Takes and gives plain values, so that it can run in a pool. It reads the archive only.
 """
@@ -6,12 +6,12 @@ Takes and gives plain values, so that it can run in a pool. It reads the archive
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from pipeline.archive.concordance import (
     ImpliedSidecars,
@@ -22,10 +22,13 @@ from pipeline.archive.validator import Inspection, inspect
 from pipeline.fixity import audit, disk
 from pipeline.fixity.audit import Expected, Observed
 from pipeline.fixity.documents import Derivations, DocumentLines
+from pipeline.fixity.extraction import Extraction
 from pipeline.model.finding import Finding
 from pipeline.model.names import Kind, Part
+from pipeline.stages.verify_documents import Shelf, all_in_doubt, count
 
-Level = Literal["files", "records"]
+Level = Literal["quick", "files", "records", "extracts", "reproduce"]
+"""How deep verification looks; each level holds the ones before it."""
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -35,7 +38,10 @@ class Task(Struct, frozen=True, kw_only=True):
         part: what its path says it is; None where FORMAT.md knows no such file.
         members: for a WARC file, its sealed members.jsonl.
         index: for a WARC file, its sealed cdxj.
-        documents: for a WARC file, paths of the sealed documents derived from it.
+        documents: for a WARC file, paths of the sealed documents derived from it; for a file of
+            documents, paths of the other revisions.
+        warc: for a file of documents, the sealed WARC file it was derived from.
+        extraction: for a file of documents, what the ledger says of its making.
 
     """
 
@@ -46,6 +52,8 @@ class Task(Struct, frozen=True, kw_only=True):
     members: Expected | None = None
     index: Expected | None = None
     documents: tuple[str, ...] = ()
+    warc: Expected | None = None
+    extraction: Extraction | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +64,18 @@ class Task(Struct, frozen=True, kw_only=True):
     def file(self) -> Path:
         """Give the file's path on the disk."""
         return self.root / self.expected.path
+
+    @property
+    def opens_records(self) -> bool:
+        """Tell whether the level asks for what is inside of WARC files and documents."""
+        return self.level not in ("quick", "files")
+
+    @property
+    def shelf(self) -> Shelf | None:
+        """Give where documents lie, if the file holds any."""
+        if self.part is None or self.part.kind != "documents":
+            return None
+        return Shelf(root=self.root, path=self.name, name=self.part.name, revisions=self.documents)
 
     def holds(self, kind: Kind) -> bool:
         """Tell whether the path says that this is a file of that kind."""
@@ -70,7 +90,8 @@ class Checked(Struct, frozen=True, kw_only=True):
         bytes_read: bytes of it that were read.
         members: gzip members compared with members.jsonl.
         records: records whose fields and digests were checked.
-        documents: document lines read.
+        documents: document lines read, or checked where the level asks for that.
+        left: what was not checked, by the words of `not_checked` (verify_report).
 
     """
 
@@ -80,11 +101,14 @@ class Checked(Struct, frozen=True, kw_only=True):
     members: int = 0
     records: int = 0
     documents: int = 0
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 def check(task: Task) -> Checked:
-    """Check one file; trouble in reading it is a finding."""
-    if task.level == "records" and task.holds("warc"):
+    """Check one file up to the level `records`; trouble in reading it is a finding."""
+    if task.level == "quick":
+        return _look(task)
+    if task.opens_records and task.holds("warc"):
         return _check_records(task)
     observed = disk.digest(task.root, task.name)
     finding = audit.file(task.expected, observed)
@@ -92,10 +116,23 @@ def check(task: Task) -> Checked:
         return _result(observed, _with_documents(task, (finding, *_inside(task, observed))))
     findings: tuple[Finding, ...] = () if finding is None else (finding,)
     documents = 0
-    if task.level == "records" and task.holds("documents") and not observed.trouble:
-        documents, trouble = _count_documents(task)
-        findings += trouble
-    return structs.replace(_result(observed, findings), documents=documents)
+    if shelf := task.shelf:
+        findings = tuple(each.with_affected(all_in_doubt(shelf)) for each in findings)
+        if not observed.trouble and (findings or task.level == "records"):
+            documents, trouble = count(shelf)
+            findings += trouble
+    return structs.replace(
+        _result(observed, findings), documents=documents if task.opens_records else 0
+    )
+
+
+def _look(task: Task) -> Checked:
+    """Check that the file is there in its size; its contents are not read."""
+    observed = disk.look(task.root, task.name)
+    if not observed.trouble and task.expected.size in (None, observed.size):
+        return Checked(read=True, findings=(), left={"contents": 1})
+    finding = audit.file(task.expected, observed)
+    return structs.replace(_result(observed, (finding,) if finding else ()), bytes_read=0)
 
 
 def _check_records(task: Task) -> Checked:
@@ -166,19 +203,6 @@ def _sha256(lines: Sequence[bytes]) -> str:
 
 def _sidecar_finding(code: str, path: str, sealed: Expected | None) -> Finding:
     return Finding.of(code, path, "" if sealed else "none was sealed with the WARC file")
-
-
-def _count_documents(task: Task) -> tuple[int, tuple[Finding, ...]]:
-    lines = DocumentLines(task.file)
-    try:
-        for _ in lines:
-            pass
-    except OSError as error:
-        lines.trouble = error.strerror or str(error)
-    if not lines.trouble:
-        return lines.count, ()
-    detail = f"{lines.trouble}, after {lines.count} whole documents"
-    return lines.count, (Finding.of("E441", task.name, detail),)
 
 
 def _with_documents(task: Task, findings: Sequence[Finding]) -> tuple[Finding, ...]:

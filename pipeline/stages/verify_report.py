@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pipeline.model.finding import Finding
 from pipeline.model.wording import printable, size, table
 from pipeline.stages.verify_file import Level
 
 NOT_PROVEN: Final[dict[Level, str]] = {
+    "quick": (
+        "This level proves that manifest and ledger agree, and that every sealed file is there in"
+        " its size and no other. No file was read: contents may be damaged (holdfast verify)."
+    ),
     "files": (
         "This level proves that every sealed file is byte for byte what was sealed. It does not"
         " look into WARC records or documents (--level records), and it cannot tell whether"
@@ -25,8 +29,41 @@ NOT_PROVEN: Final[dict[Level, str]] = {
         " derive the documents again, and it cannot tell whether somebody who can write to the"
         " archive made everything anew: compare the ledger's root with one kept elsewhere."
     ),
+    "extracts": (
+        "This level proves what --level records does, and that every document is in the published"
+        " form, names a record that is there with the digests it has there, and that every text"
+        " has a document or a reason. It does not derive the documents again (--level reproduce),"
+        " and it cannot tell whether somebody who can write to the archive made everything anew:"
+        " compare the ledger's root with one kept elsewhere."
+    ),
+    "reproduce": (
+        "This level proves what --level extracts does, and that the documents come out the same"
+        " when they are derived again; of a WARC file extracted more than once, those of the latest"
+        " revision. It cannot tell whether somebody who can write to the archive made everything"
+        " anew: compare the ledger's root with one kept elsewhere."
+    ),
 }
 
+LEFT: Final[dict[str, tuple[str, str]]] = {
+    "contents": ("contents", "files not read, only looked at: holdfast verify reads them"),
+    "not_extracted": ("not extracted", "WARC files have no documents yet: holdfast extract"),
+    "documents": (
+        "unchecked documents",
+        "documents could not be held against their records: see to the files named above first",
+    ),
+    "not_comparable": (
+        "not comparable",
+        "documents were made with other versions or settings: install those, or make a new"
+        " revision with holdfast extract --all",
+    ),
+    "superseded": ("superseded", "documents of earlier revisions were not derived again"),
+}
+"""What a file's check may leave out, by its key in `not_checked`: title, and what it means."""
+
+_BY_DESIGN = ("contents", "superseded")
+"""What a level does not promise to check, and may so leave out in a whole result."""
+
+_DIFFERENT = "E5"
 _SHOWN = 50
 _SHOWN_AFFECTED = 5
 
@@ -64,6 +101,8 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         earlier: files that were sealed earlier and, as asked, were not read this time.
         unreadable: files that could not be read.
         unfinished: files that somebody began to write and nobody finished or sealed.
+        left: what was not checked, by the keys of LEFT.
+        reproduced: documents that were derived again and compared; None below that level.
         bytes_read: bytes of sealed files that were read.
 
     """
@@ -77,17 +116,21 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     findings: Sequence[Finding]
     checkpoint: Checkpoint | None
     bytes_read: int
+    left: Mapping[str, int] = field(default_factory=dict)
+    reproduced: int | None = None
 
     @property
     def exit_code(self) -> int:
-        """Give 4 for damage, 3 when not everything, or nothing, was checked, else 0."""
-        if any(finding.severity == "error" for finding in self.findings):
-            return 4
+        """Give the gravest of 4 damage, 5 not reproducible, 3 not everything checked or nothing."""
+        errors = [finding.code for finding in self.findings if finding.severity == "error"]
+        if errors:
+            return 5 if all(code.startswith(_DIFFERENT) for code in errors) else 4
         return 0 if self.checked.files and not self._left_out else 3
 
     @property
     def _left_out(self) -> int:
-        return self.in_progress + self.unreadable + self.unfinished
+        left = sum(count for key, count in self.left.items() if key not in _BY_DESIGN)
+        return self.in_progress + self.unreadable + self.unfinished + left
 
     @property
     def ok(self) -> bool:
@@ -100,12 +143,13 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         return {
             "ok": self.ok,
             "level": self.level,
-            "checked": self.checked.as_json(),
+            "checked": self._checked(),
             "not_checked": {
                 "in_progress": self.in_progress,
                 "earlier": self.earlier,
                 "unreadable": self.unreadable,
                 "unfinished": self.unfinished,
+                **{key: self.left.get(key, 0) for key in LEFT},
             },
             "findings": [finding.as_json() for finding in self.findings],
             "checkpoint": checkpoint
@@ -119,7 +163,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         lines = [finding_text(finding) for finding in self.findings[:_SHOWN]]
         if len(self.findings) > _SHOWN:
             lines.append(f"… and {len(self.findings) - _SHOWN} more (--json lists all)")
-        rows = [(name, f"{count:,}") for name, count in self.checked.as_json().items() if count]
+        rows = [(name, f"{count:,}") for name, count in self._checked().items() if count]
         rows.append(("read", size(self.bytes_read)))
         if self.in_progress:
             rows.append(
@@ -129,12 +173,26 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             rows.append(("unreadable", f"{self.unreadable} not checked"))
         if self.unfinished:
             rows.append(("unfinished", f"{self.unfinished} not checked: they were never sealed"))
+        rows += [
+            (title, f"{self.left[key]:,} {meaning}")
+            for key, (title, meaning) in LEFT.items()
+            if self.left.get(key)
+        ]
         if self.checkpoint:
             rows.append(("ledger", f"{self.checkpoint.size} events, root {self.checkpoint.root}"))
         lines += [self._verdict(), table(rows), fill(NOT_PROVEN[self.level], 80)]
         return "\n".join(lines)
 
+    def _checked(self) -> dict[str, int]:
+        more = {} if self.reproduced is None else {"reproduced": self.reproduced}
+        return {**self.checked.as_json(), **more}
+
     def _verdict(self) -> str:
+        if self.exit_code == 5:
+            return (
+                "NOT REPRODUCIBLE: everything is as it was sealed, but documents come out otherwise"
+                " when they are derived again. docs/findings.md says what to do about E501."
+            )
         errors = sum(finding.severity == "error" for finding in self.findings)
         if errors:
             documents = {name for finding in self.findings for name in finding.affected}
@@ -151,11 +209,13 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
                 f"INTACT: every file written by this run was checked (level {self.level});"
                 f" {self.earlier:,} sealed earlier were not read (holdfast verify does)."
             )
+        if self.level == "quick":
+            return "PRESENT: every sealed file is there in its size. Contents were not read."
         return f"INTACT: every sealed file was checked (level {self.level})."
 
 
 def finding_text(finding: Finding) -> str:
-    """Say in one line, or two, what a finding tells."""
+    """Give a finding in one line, and in a second one what it affects."""
     place = finding.path
     if finding.offset is not None:
         place += f" at byte {finding.offset}"

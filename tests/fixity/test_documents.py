@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.fixity.documents import Derivations, DocumentLines
+from pipeline.fixity.documents import Derivations, DocumentLines, paired, place_of
 from pipeline.model.document import MAX_LINE
 
 
@@ -115,3 +115,38 @@ def test_no_bytes_raise(tmp_path_factory, data, compressed):
 def test_no_json_raises(tmp_path_factory, value):
     path = write(tmp_path_factory.mktemp("soup"), gzip.compress(json.dumps(value).encode() + b"\n"))
     Derivations().read(DocumentLines(path))
+
+
+@given(st.sets(st.integers(0, 40)), st.lists(st.integers(0, 40)))
+def test_what_has_the_same_place_is_paired_and_nothing_is_lost(ours, theirs):
+    ascending = [(n, n) for n in sorted(ours)]
+    pairs = list(paired(iter(ascending), iter([(n, n) for n in theirs])))
+    assert [one for one, _ in pairs if one is not None] == sorted(ours)
+    assert [other for _, other in pairs if other is not None] == theirs
+    assert all(one == other for one, other in pairs if None not in (one, other))
+    if theirs == sorted(set(theirs)):
+        assert {one for one, other in pairs if one == other} == ours & set(theirs)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"id":"x"}',
+        b'{"id":1,"provenance":{"offset":1}}',
+        b'{"id":"x","provenance":{"offset":1.5}}',
+        b'{"id":"x","provenance":{"offset":1,"record_id":7}}',
+        b'{"id":"x","provenance":{"offset":1},"more":' + b"[" * 100_000,
+        b'{"id":"\xff","provenance":{"offset":1}}',
+    ],
+)
+def test_a_line_that_does_not_tell_where_it_came_from_has_no_place(line):
+    assert place_of(line) is None
+
+
+def test_more_lines_than_there_can_be_documents_are_not_read(tmp_path):
+    read = DocumentLines(write(tmp_path, gzip.compress(b"\n" * 9_000_000)))
+    assert sum(1 for _ in read) < 4_000_000
+    assert "more than" in read.trouble

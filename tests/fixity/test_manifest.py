@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -129,3 +131,14 @@ def test_plain_paths_are_safe(path):
 )
 def test_other_paths_are_not(path):
     assert not is_safe(path)
+
+
+def test_a_manifest_without_end_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "manifest"
+    line = b"0" * 64 + b"  warc/c/a\n"
+    path.write_bytes(line)
+    os.truncate(path, 1 << 36)
+    read = manifest.read(path)
+    assert read is not None
+    assert read.entries == {"warc/c/a": "0" * 64}
+    assert [fault.code for fault in read.faults] == ["E411"]
