@@ -23,7 +23,7 @@ HOUSE = ROOT / "pipeline"
 
 # from the top down; a module imports only from floors below its own, or from its own room
 FLOORS = (
-    {"cli", "display"},
+    {"cli", "cli_copies", "display"},
     {"stages"},
     {"config"},
     {"crawl", "archive", "extract", "fixity"},
@@ -32,10 +32,15 @@ FLOORS = (
     {"errors"},
 )
 # rooms that share a floor and may import each other
-DOORS = {("cli", "display")}
+DOORS = {
+    ("cli", "display"),
+    ("cli", "cli_copies"),
+    ("cli_copies", "cli"),
+    ("cli_copies", "display"),
+}
 
 # a verb loads its own stage only, and rich is loaded for a terminal only
-LATE_IMPORTERS = {"cli", "display"}
+LATE_IMPORTERS = {"cli", "cli_copies", "display"}
 
 # what reaches outside the process, and the only modules that may: patterns of module names
 RESERVED = {
@@ -54,7 +59,7 @@ RESERVED = {
     "bs4": r"extract\.\w+",
     "lxml": r"extract\.\w+|crawl\.links\.\w+",
     "warcio": r"archive\.\w+",
-    "click": r"cli|display",
+    "click": r"cli(_copies)?|display",
     "rich": r"display",
     "random": "",
     "pickle": "",

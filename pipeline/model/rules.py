@@ -55,6 +55,12 @@ MEANING: Final[dict[str, str]] = {
     "E431": "members.jsonl does not describe the WARC file",
     "E432": "cdxj does not describe the WARC file",
     "E441": "documents cannot be read",
+    # E46: this archive beside its copies
+    "E461": "file in a copy is not what was sealed",
+    "E462": "file missing in a copy",
+    "E463": "copy has another history",
+    "E464": "file that no copy can restore",
+    "E465": "member that no copy has intact",
     # W: allowed by the standard, not by FORMAT.md; or not finished
     "W102": "gzip header with flags, name or time",
     "W106": "file may not be read",
@@ -73,6 +79,9 @@ MEANING: Final[dict[str, str]] = {
     "W413": "manifest is behind the ledger by its last event",
     "W421": "last ledger line was cut short by power loss",
     "W422": "ledger does not begin with the creation of the archive",
+    "W461": "copy is behind",
+    "W462": "copy is ahead: more was sealed there",
+    "W463": "copy is not finished",
     "W432": "cdxj is as another version of Holdfast made it",
 }
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pipeline.model.finding import Finding
 from pipeline.model.wording import printable, size, table
+from pipeline.stages.replica_report import ReplicaReport
 from pipeline.stages.verify_file import Level
 
 NOT_PROVEN: Final[dict[Level, str]] = {
@@ -65,6 +66,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         unreadable: files that could not be read.
         unfinished: files that somebody began to write and nobody finished or sealed.
         bytes_read: bytes of sealed files that were read.
+        replicas: copies that were compared; their findings are among the others.
 
     """
 
@@ -77,6 +79,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     findings: Sequence[Finding]
     checkpoint: Checkpoint | None
     bytes_read: int
+    replicas: Sequence[ReplicaReport] = ()
 
     @property
     def exit_code(self) -> int:
@@ -111,6 +114,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             "checkpoint": checkpoint
             and {"size": checkpoint.size, "root": checkpoint.root, "signed_by": None},
             "bytes_read": self.bytes_read,
+            "replicas": [replica.as_json() for replica in self.replicas],
             "not_proven": NOT_PROVEN[self.level],
         }
 
@@ -131,6 +135,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             rows.append(("unfinished", f"{self.unfinished} not checked: they were never sealed"))
         if self.checkpoint:
             rows.append(("ledger", f"{self.checkpoint.size} events, root {self.checkpoint.root}"))
+        rows += [replica.as_row() for replica in self.replicas]
         lines += [self._verdict(), table(rows), fill(NOT_PROVEN[self.level], 80)]
         return "\n".join(lines)
 
