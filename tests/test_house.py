@@ -23,7 +23,7 @@ HOUSE = ROOT / "pipeline"
 
 # from the top down; a module imports only from floors below its own, or from its own room
 FLOORS = (
-    {"cli", "cli_scrub", "display"},
+    {"cli", "display"},
     {"stages"},
     {"config"},
     {"crawl", "archive", "extract", "fixity"},
@@ -32,7 +32,7 @@ FLOORS = (
     {"errors"},
 )
 # rooms that share a floor and may import each other
-DOORS = {("cli", "display"), ("cli", "cli_scrub"), ("cli_scrub", "cli")}
+DOORS = {("cli", "display")}
 
 # a verb loads its own stage only, and rich is loaded for a terminal only
 LATE_IMPORTERS = {"cli", "display"}

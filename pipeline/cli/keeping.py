@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
+from pipeline.cli import copies
 from pipeline.model.amount import Budget, seconds
 
 if TYPE_CHECKING:
@@ -28,8 +30,15 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
 )
+@copies.REPLICAS
 @click.pass_obj
-def verify(session: Session, files: tuple[str, ...], level: str, workers: int | None) -> None:
+def verify(
+    session: Session,
+    files: tuple[str, ...],
+    level: str,
+    workers: int | None,
+    replicas: tuple[Path, ...],
+) -> None:
     """Check that every file is what was sealed.
 
     All damage is named, with the documents that it affects. With FILE, any WARC or ARC file is
@@ -43,18 +52,18 @@ def verify(session: Session, files: tuple[str, ...], level: str, workers: int | 
         session.print(seen, seen.as_text)
 
     config, chosen = session.config(), cast("Level", level)
-    if level in ("extracts", "reproduce"):
-        from pipeline.stages.verify_deep import verify_deep
+    with session.display() as display:
+        if level in ("extracts", "reproduce"):
+            from pipeline.stages.verify_deep import verify_deep
 
-        with session.display() as display:
             report = verify_deep(
                 session.layout, config.extract, chosen, display.observe, workers=workers
             )
-    else:
-        from pipeline.stages.verify import verify as stage
+        else:
+            from pipeline.stages.verify import verify as stage
 
-        with session.display() as display:
             report = stage(session.layout, chosen, display.observe, workers=workers)
+        report = copies.beside(session, report, replicas, display)
     session.print(report, report.as_text)
 
 

@@ -107,6 +107,11 @@ def unfinished(paths: Iterable[str]) -> Iterator[Finding]:
         yield Finding.of("W403", path, detail)
 
 
+def unfinished_copy() -> Finding:
+    """Say that this copy of an archive is still to be brought up to date."""
+    return Finding.of("W463", LEDGER, "run holdfast replicate again, in the archive it is of")
+
+
 def beginning(ledger: Ledger) -> Iterator[Finding]:
     """Say that the ledger's first event is not the one that every ledger begins with."""
     if ledger.begins not in ("", CREATION):

@@ -6,11 +6,13 @@ opened: a path in a manifest may come from anybody. Nothing here knows what ough
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from pipeline.fixity.audit import Observed, Trouble
@@ -46,8 +48,7 @@ def digest(root: Path, path: str) -> Observed:
     hashed, size = hashlib.sha256(), 0
     buffer = memoryview(bytearray(_STEP))
     try:
-        descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "rb", buffering=0) as data:
+        with open_plain(root, path) as data:
             while got := data.readinto(buffer):
                 hashed.update(buffer[:got])
                 size += got
@@ -69,6 +70,32 @@ def forget(root: Path, path: str) -> None:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
+
+
+def open_plain(root: Path, path: str) -> FileIO:
+    """Open the plain file at `path` for reading, without following a link anywhere below `root`.
+
+    Raises:
+        OSError: it is not there, is no plain file, or may not be read.
+
+    """
+    *folders, name = path.split("/")
+    flags = os.O_RDONLY | os.O_NOFOLLOW
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for each in folders:
+            inner = os.open(each, flags | os.O_DIRECTORY, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # a pipe that took the file's place must not keep us waiting
+        descriptor = os.open(name, flags | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    opened = FileIO(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        opened.close()
+        raise OSError(errno.EINVAL, "no plain file", path)
+    return opened
 
 
 def refusal(error: OSError) -> Observed:

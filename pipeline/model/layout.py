@@ -56,6 +56,21 @@ class Layout(Struct, frozen=True):
         return self.working / "catalogue.sqlite"
 
     @property
+    def copy(self) -> Path:
+        """There where this archive is a copy that has not been written to by itself."""
+        return self.working / "copy"
+
+    @property
+    def copying(self) -> Path:
+        """There while a copy of another archive is being made here."""
+        return self.working / "copying"
+
+    @property
+    def quarantine(self) -> Path:
+        """The folder of damaged bytes that were replaced."""
+        return self.root / "quarantine"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that may write."""
         return self.working / "lock"

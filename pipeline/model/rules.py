@@ -62,6 +62,12 @@ MEANING: Final[dict[str, str]] = {
     "E443": "document does not agree with its record",
     "E444": "text does not match its digest",
     "E445": "text has neither a document nor a recorded reason",
+    # E46: this archive beside its copies
+    "E461": "file in a copy is not what was sealed",
+    "E462": "file missing in a copy",
+    "E463": "copy has another history",
+    "E464": "file that no copy can restore",
+    "E465": "member that no copy has intact",
     # E5: documents derived again
     "E501": "document comes out otherwise when it is derived again",
     # W: allowed by the standard, not by FORMAT.md; or not finished
@@ -111,6 +117,9 @@ MEANING: Final[dict[str, str]] = {
     "W413": "manifest is behind the ledger by its last event",
     "W421": "last ledger line was cut short by power loss",
     "W422": "ledger does not begin with the creation of the archive",
+    "W461": "copy is behind",
+    "W462": "copy is ahead: more was sealed there",
+    "W463": "copy is not finished",
     "W432": "cdxj is as another version of Holdfast made it",
     "W501": "documents were made with other versions or settings, and cannot be compared",
 }

@@ -74,6 +74,8 @@ def enter(
         detail=detail,
         objects=objects,
     )
+    # what goes on by itself is no copy any more
+    layout.copy.unlink(missing_ok=True)
     ledger.append(layout.ledger, event)
     _list(layout, objects)
 

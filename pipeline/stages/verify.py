@@ -102,6 +102,9 @@ def verify(
         _check_all(tasks, workers, tally, examine)
         expected = expected | sealed_meanwhile
     in_progress = _unlisted(layout.root, on_disk, expected, accounts, tally)
+    if layout.copying.exists() and not durable.is_held(layout.lock):
+        tally.findings.append(audit.unfinished_copy())
+        tally.unfinished += 1
     disagreements = accounts.disagreements()
     if accounts.writing:
         in_progress += len(disagreements)
@@ -140,7 +143,7 @@ def read_accounts(layout: Layout) -> Accounts:
     """Read both accounts, again where a writer was between the two."""
     for _ in range(_MAX_READINGS):
         # asked first: a writer that has ended by now has written both
-        writing = durable.is_held(layout.lock)
+        writing = durable.is_held(layout.lock) or layout.copying.exists()
         refused: list[Finding] = []
         accounts = Accounts(
             manifest=_unless_refused(layout, manifest.NAME, manifest.read, refused),

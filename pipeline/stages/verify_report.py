@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from pipeline.model.finding import Finding
 from pipeline.model.wording import printable, size, table
+from pipeline.stages.replica_report import ReplicaReport
 from pipeline.stages.verify_file import Level
 
 NOT_PROVEN: Final[dict[Level, str]] = {
@@ -104,6 +105,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         left: what was not checked, by the keys of LEFT.
         reproduced: documents that were derived again and compared; None below that level.
         bytes_read: bytes of sealed files that were read.
+        replicas: copies that were compared; their findings are among the others.
 
     """
 
@@ -118,6 +120,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     bytes_read: int
     left: Mapping[str, int] = field(default_factory=dict)
     reproduced: int | None = None
+    replicas: Sequence[ReplicaReport] = ()
 
     @property
     def exit_code(self) -> int:
@@ -155,6 +158,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             "checkpoint": checkpoint
             and {"size": checkpoint.size, "root": checkpoint.root, "signed_by": None},
             "bytes_read": self.bytes_read,
+            "replicas": [replica.as_json() for replica in self.replicas],
             "not_proven": NOT_PROVEN[self.level],
         }
 
@@ -180,6 +184,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
         ]
         if self.checkpoint:
             rows.append(("ledger", f"{self.checkpoint.size} events, root {self.checkpoint.root}"))
+        rows += [replica.as_row() for replica in self.replicas]
         lines += [self._verdict(), table(rows), fill(NOT_PROVEN[self.level], 80)]
         return "\n".join(lines)
 

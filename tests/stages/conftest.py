@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
+import traceback
 import uuid
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
+from pipeline import durable
 from pipeline.archive.compose import Composer, Profile, Provenance, Revisit, Trail
 from pipeline.archive.index import member_line
 from pipeline.archive.member import Members
@@ -131,3 +138,64 @@ def shelf(tmp_path: Path) -> Shelf:
 def shelf_at() -> Callable[[Path], Shelf]:
     """Make a shelf in a place of one's own, to be shared or copied."""
     return lambda root: Shelf(Layout(root))
+
+
+STEPS = ("sync", "rename", "sync_folder", "append", "replace")
+"""The functions of `durable` through which every write of the archive passes."""
+
+Kill = Callable[[Callable[[], object], int], bool]
+
+
+@pytest.fixture
+def kill() -> Kill:
+    """Give what runs an action in a process of its own and kills it, as kill -9 does, at a step.
+
+    A step lies before and after each call of a function of `durable`. Tells whether the process
+    was killed; it was not where the action had fewer steps.
+    """
+
+    def killed(action: Callable[[], object], at: int) -> bool:
+        with warnings.catch_warnings():
+            # what forks here starts no thread, and the child leaves by _exit or a signal
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                # the server that pools are forked from is the parent's, and will not serve us
+                forkserver._forkserver._forkserver_pid = None  # type: ignore[attr-defined]
+                _die_at(at)
+                action()
+                code = 0
+            except BaseException:  # noqa: BLE001 - told to the parent by the exit code
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            return True
+        assert os.waitstatus_to_exitcode(status) == 0
+        return False
+
+    return killed
+
+
+def _die_at(step: int) -> None:
+    count = itertools.count()
+
+    def die_or_go_on() -> None:
+        if next(count) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def fatal(function: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **settings: object) -> object:
+            die_or_go_on()
+            result = function(*args, **settings)
+            die_or_go_on()
+            return result
+
+        return call
+
+    for name in STEPS:
+        setattr(durable, name, fatal(getattr(durable, name)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from pipeline.stages.verify import verify
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+Kill = Callable[[Callable[[], object], int], bool]
 
 
 class PowerCutError(BaseException):
@@ -170,3 +173,28 @@ def test_a_torn_first_ledger_line_is_begun_again(layout: Layout) -> None:
     account = ledger.read(layout.ledger)
     assert account and account.size == 1 and not account.faults
     assert b'"eventType":"creation"' in layout.ledger.read_bytes()
+
+
+def test_killed_at_any_step_the_next_start_completes_the_sealing(
+    tmp_path: Path, kill: Kill
+) -> None:
+    for step in itertools.count():
+        layout = Layout(tmp_path / f"archive{step}")
+        layout.root.mkdir()
+        name = crawled(layout, torn=b"\x1f\x8b half a member")
+        was_killed = kill(lambda layout=layout: start_again(layout), step)
+        seen = verify(layout, "files")
+        assert [each.code for each in seen.findings if each.severity == "error"] in (
+            [],
+            ["E403"],  # renamed and not yet in the ledger: holdfast crawl finishes it
+            ["E403", "E403"],
+            ["E403", "E403", "E403"],
+            ["E414"],  # the manifest is still to be written
+        )
+        start_again(layout)
+        listed = manifest.read(layout.manifest)
+        assert listed and set(listed.entries) == {name.warc, name.members, name.cdxj}
+        assert verify(layout, "records").ok
+        if not was_killed:
+            break
+    assert step > 25
