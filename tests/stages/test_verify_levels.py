@@ -195,6 +195,22 @@ def test_a_warc_that_was_not_extracted_yet_is_not_damage(archive_of, shelf_at):
     assert "holdfast extract" in report.as_text()
 
 
+def test_a_warc_that_was_mended_after_it_was_extracted_is_not_damage(archive_of):
+    layout, one, _ = archive_of
+    whole = (layout.root / one.warc).read_bytes()
+    members = [json.loads(line) for line in (layout.root / one.members).read_bytes().splitlines()]
+    spoil(layout, one.warc, [each for each in members if each["type"] == "response"][1]["offset"])
+    extract_all(layout)
+    (layout.root / one.warc).write_bytes(whole)
+    report = deep(layout)
+    assert (report.exit_code, report.findings) == (3, [])
+    assert report.as_json()["not_checked"]["not_extracted"] == 1
+    assert deep(layout, "reproduce").findings == []
+    extract_all(layout)
+    report = deep(layout, "reproduce")
+    assert (report.exit_code, report.findings, report.reproduced) == (0, [], 6)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
