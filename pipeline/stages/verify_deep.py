@@ -17,7 +17,6 @@ from pipeline.extract.policy import ExtractPolicy
 from pipeline.fixity import audit
 from pipeline.model.finding import Finding
 from pipeline.model.layout import Layout
-from pipeline.model.names import Name
 from pipeline.stages.extract_workers import Workers
 from pipeline.stages.verify import VerifyProgress, read_accounts, tasks_for, verify
 from pipeline.stages.verify_extracts import check_extracts
@@ -78,18 +77,10 @@ def _latest(layout: Layout, left: Counter[str]) -> list[Task]:
     """Give the latest revision of documents of each WARC file; count what the others hold."""
     accounts = read_accounts(layout)
     expected = audit.expect(accounts.manifest, accounts.ledger)
-    latest: dict[Name, Task] = {}
+    latest = []
     for task in tasks_for(layout.root, expected, "reproduce", accounts.ledger):
-        if task.part is None or task.part.kind != "documents":
-            continue
-        other = latest.setdefault(task.part.name, task)
-        if other is task:
-            continue
-        older, newer = sorted((task, other), key=_revision)
-        latest[task.part.name] = newer
-        left["superseded"] += older.extraction.documents if older.extraction else 0
-    return list(latest.values())
-
-
-def _revision(task: Task) -> int:
-    return task.part.revision if task.part else 0
+        if task.holds("documents") and task.is_latest:
+            latest.append(task)
+        elif task.holds("documents") and task.extraction:
+            left["superseded"] += task.extraction.documents
+    return latest

@@ -57,7 +57,10 @@ def check_extracts(policy: ExtractPolicy, task: Task) -> Checked:
         checked,
         findings=(*checked.findings, *findings),
         documents=comparison.checked,
-        left={"documents": comparison.unchecked},
+        left={
+            "documents": comparison.unchecked,
+            "not_extracted": comparison.behind and task.is_latest,
+        },
     )
 
 
@@ -208,14 +211,25 @@ class _Comparison:
                 )
             )
 
-    def _unexplained(self) -> Iterator[Finding]:
+    @property
+    def behind(self) -> bool:
+        """Tell whether the WARC file was damaged when it was extracted, and gives more now."""
+        extraction = self._task.extraction
+        hurt = extraction is not None and extraction.damaged > 0
+        return hurt and self._whole and not self._explained()
+
+    def _explained(self) -> bool:
         """Hold the captures without a document against the reasons that the ledger has for them."""
         extraction = self._task.extraction
         told = extraction.skipped if extraction else {}
+        if self._without + self._reasons.total() != sum(told.values()):
+            return False
         same = extraction is not None and extraction.maker == extractor(self._policy)
-        if self._without + self._reasons.total() == sum(told.values()) and (
-            not same or self._reasons == Counter(told)
-        ):
+        return not same or self._reasons == Counter(told)
+
+    def _unexplained(self) -> Iterator[Finding]:
+        extraction = self._task.extraction
+        if self._explained() or self.behind:
             return
         if self._texts or extraction is None or self.lines.trouble:
             yield from self._texts
@@ -224,7 +238,7 @@ class _Comparison:
             "E445",
             self._task.name,
             f"{self._reasons.total()} captures have no document; the ledger has"
-            f" {sum(told.values())} reasons, or others",
+            f" {sum(extraction.skipped.values())} reasons, or others",
         )
 
 

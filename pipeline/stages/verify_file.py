@@ -24,7 +24,7 @@ from pipeline.fixity.audit import Expected, Observed
 from pipeline.fixity.documents import Derivations, DocumentLines
 from pipeline.fixity.extraction import Extraction
 from pipeline.model.finding import Finding
-from pipeline.model.names import Kind, Part
+from pipeline.model.names import Kind, Part, parse
 from pipeline.stages.verify_documents import Shelf, all_in_doubt, count
 
 Level = Literal["quick", "files", "records", "extracts", "reproduce"]
@@ -64,6 +64,12 @@ class Task(Struct, frozen=True, kw_only=True):
     def file(self) -> Path:
         """Give the file's path on the disk."""
         return self.root / self.expected.path
+
+    @property
+    def is_latest(self) -> bool:
+        """Tell whether no later revision of these documents is sealed."""
+        others = [part.revision for path in self.documents if (part := parse(path))]
+        return self.part is not None and self.part.revision >= max(others, default=0)
 
     @property
     def opens_records(self) -> bool:

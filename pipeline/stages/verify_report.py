@@ -47,7 +47,11 @@ NOT_PROVEN: Final[dict[Level, str]] = {
 
 LEFT: Final[dict[str, tuple[str, str]]] = {
     "contents": ("contents", "files not read, only looked at: holdfast verify reads them"),
-    "not_extracted": ("not extracted", "WARC files have no documents yet: holdfast extract"),
+    "not_extracted": (
+        "not extracted",
+        "WARC files have no documents yet (holdfast extract), or were damaged when they were"
+        " extracted (holdfast extract --all)",
+    ),
     "documents": (
         "unchecked documents",
         "documents could not be held against their records: see to the files named above first",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pipeline import durable
 from pipeline.archive.index import member_line, members_in
@@ -321,10 +322,10 @@ def test_a_lying_list_of_members_that_was_sealed_reaches_nowhere(shelf, layout, 
     warc, lists = shelf.sealed[:2]
     member = next(iter(members_in(layout.root / lists)))
     for lie in (
-        member._replace(offset=2**63),
-        member._replace(length=2**63),
-        member._replace(offset=-1),
-        member._replace(length=0),
+        structs.replace(member, offset=2**63),
+        structs.replace(member, length=2**63),
+        structs.replace(member, offset=-1),
+        structs.replace(member, length=0),
     ):
         data = member_line(lie)
         (layout.root / lists).write_bytes(data)
