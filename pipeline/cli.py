@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import click
 from msgspec import Struct, field
 
-from pipeline import __version__
+from pipeline import __version__, cli_ledger
 from pipeline.display import Display, say
 from pipeline.errors import HoldfastError, StorageError
 from pipeline.model.layout import Layout
@@ -318,8 +318,9 @@ def run(
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
 )
+@click.option("--against", type=Path, metavar="FILE", help="A checkpoint that was kept elsewhere.")
 @click.pass_obj
-def verify(session: Session, level: str, workers: int | None) -> None:
+def verify(session: Session, level: str, workers: int | None, against: Path | None) -> None:
     """Check that every file is what was sealed.
 
     All damage is named, with the documents that it affects.
@@ -328,8 +329,17 @@ def verify(session: Session, level: str, workers: int | None) -> None:
 
     session.config()
     with session.display() as display:
-        report = stage(session.layout, cast("Level", level), display.observe, workers=workers)
+        report = stage(
+            session.layout,
+            cast("Level", level),
+            display.observe,
+            workers=workers,
+            against=against,
+        )
     session.print(report, report.as_text)
+
+
+cli.add_command(cli_ledger.sign)
 
 
 @cli.command()

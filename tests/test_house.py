@@ -23,7 +23,7 @@ HOUSE = ROOT / "pipeline"
 
 # from the top down; a module imports only from floors below its own, or from its own room
 FLOORS = (
-    {"cli", "display"},
+    {"cli", "cli_ledger", "display"},
     {"stages"},
     {"config"},
     {"crawl", "archive", "extract", "fixity"},
@@ -32,10 +32,10 @@ FLOORS = (
     {"errors"},
 )
 # rooms that share a floor and may import each other
-DOORS = {("cli", "display")}
+DOORS = {("cli", "display"), ("cli", "cli_ledger"), ("cli_ledger", "cli")}
 
 # a verb loads its own stage only, and rich is loaded for a terminal only
-LATE_IMPORTERS = {"cli", "display"}
+LATE_IMPORTERS = {"cli", "cli_ledger", "display"}
 
 # what reaches outside the process, and the only modules that may: patterns of module names
 RESERVED = {
@@ -48,13 +48,13 @@ RESERVED = {
     "socketserver": r"stages\.demo_server",
     "urllib.request": "",
     "sqlite3": r"crawl\.frontier\.database",
-    "subprocess": r"stages\.demo\w*",
+    "subprocess": r"stages\.(demo\w*|ssh)",
     "multiprocessing": r"stages\.\w+",
     "trafilatura": r"extract\.\w+",
     "bs4": r"extract\.\w+",
     "lxml": r"extract\.\w+|crawl\.links\.\w+",
     "warcio": r"archive\.\w+",
-    "click": r"cli|display",
+    "click": r"cli(_ledger)?|display",
     "rich": r"display",
     "random": "",
     "pickle": "",

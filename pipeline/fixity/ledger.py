@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -57,6 +57,14 @@ class SealedFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     size: int
 
 
+class Rotation(Struct, frozen=True, kw_only=True):
+    """A `key rotation` event, as it stands in line `seq`; its detail is not yet looked at."""
+
+    seq: int
+    at: str
+    detail: Mapping[str, Any]
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened, not yet chained (PREMIS 3, event entity).
 
@@ -83,7 +91,7 @@ class Event(Struct, frozen=True, kw_only=True):
                 "previous": previous,
                 "eventIdentifier": self.identifier,
                 "eventType": self.type,
-                "eventDateTime": self.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "eventDateTime": self._moment,
                 "eventOutcome": self.outcome,
                 "eventDetail": dict(self.detail),
                 "linkingAgent": {"name": "holdfast", "version": self.agent},
@@ -94,13 +102,13 @@ class Event(Struct, frozen=True, kw_only=True):
             }
         )
 
+    def as_rotation(self, seq: int) -> Rotation:
+        """Give what a reader will find of a `key rotation` in line `seq`."""
+        return Rotation(seq=seq, at=self._moment, detail=self.detail)
 
-class Rotation(Struct, frozen=True, kw_only=True):
-    """A `key rotation` event, as it stands in line `seq`; its detail is not yet looked at."""
-
-    seq: int
-    at: str
-    detail: Mapping[str, Any]
+    @property
+    def _moment(self) -> str:
+        return self.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
@@ -147,13 +155,18 @@ def read(path: Path) -> Ledger | None:
         OSError: it is there and cannot be read.
 
     """
-    reading = _Reading()
     try:
-        with path.open("rb") as lines:
-            for line in iter(lambda: lines.readline(_MAX_LINE), b""):
-                reading.take(line)
+        with path.open("rb") as file:
+            return check(iter(lambda: file.readline(_MAX_LINE), b""))
     except FileNotFoundError:
         return None
+
+
+def check(lines: Iterable[bytes]) -> Ledger:
+    """Check the lines of a ledger."""
+    reading = _Reading()
+    for line in lines:
+        reading.take(line)
     return reading.ledger()
 
 

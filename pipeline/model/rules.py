@@ -55,6 +55,17 @@ MEANING: Final[dict[str, str]] = {
     "E431": "members.jsonl does not describe the WARC file",
     "E432": "cdxj does not describe the WARC file",
     "E441": "documents cannot be read",
+    # E45: checkpoint, signature and keys (FORMAT.md §8 to §10)
+    "E450": "allowed_signers is not what the ledger says",
+    "E451": "checkpoint missing, or cannot be read",
+    "E452": "checkpoint does not match the ledger",
+    "E453": "ledger is shorter than it was: lines are gone",
+    "E454": "ledger is not a continuation of the one that was seen before",
+    "E455": "checkpoint of another ledger",
+    "E456": "signature missing",
+    "E457": "signature does not hold",
+    "E458": "signed with a key that is not this archive's",
+    "E459": "key was not in force, or no key before vouched for it",
     # W: allowed by the standard, not by FORMAT.md; or not finished
     "W102": "gzip header with flags, name or time",
     "W106": "file may not be read",
@@ -74,6 +85,8 @@ MEANING: Final[dict[str, str]] = {
     "W421": "last ledger line was cut short by power loss",
     "W422": "ledger does not begin with the creation of the archive",
     "W432": "cdxj is as another version of Holdfast made it",
+    "W451": "checkpoint is behind the ledger",
+    "W452": "signature could not be checked",
 }
 
 
