@@ -19,10 +19,19 @@ from pipeline.extract.policy import ExtractPolicy
 from pipeline.model import toml
 from pipeline.model.digest import sha256
 from pipeline.model.layout import Layout
-from pipeline.model.policy import ArchivePolicy, CrawlPolicy, WarcPolicy, default_user_agent
+from pipeline.model.policy import (
+    ArchivePolicy,
+    CrawlPolicy,
+    SigningPolicy,
+    WarcPolicy,
+    default_user_agent,
+)
 
 CA_BUNDLE_VARIABLE: Final = "HOLDFAST_CA_BUNDLE"
 """Environment variable that names a file of extra root certificates; it wins over the file."""
+
+SIGNING_KEY_VARIABLE: Final = "HOLDFAST_SIGNING_KEY"
+"""Environment variable that names the key to sign with; it wins over the file."""
 
 
 class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,6 +41,7 @@ class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     crawl: CrawlPolicy = CrawlPolicy()
     warc: WarcPolicy = WarcPolicy()
     extract: ExtractPolicy = ExtractPolicy()
+    signing: SigningPolicy = SigningPolicy()
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -39,6 +49,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     Attributes:
         crawl: with the user agent filled in and the path of the CA bundle absolute.
+        signing_key: the key to sign with, if there is one.
         raw: config.toml as it is on the disk.
         digest: labelled SHA-256 of `raw`.
 
@@ -48,6 +59,7 @@ class Config(Struct, frozen=True, kw_only=True):
     crawl: CrawlPolicy
     warc: WarcPolicy
     extract: ExtractPolicy
+    signing_key: Path | None
     raw: bytes
     digest: str
 
@@ -93,9 +105,28 @@ def parse(raw: bytes, root: Path, environ: Mapping[str, str]) -> Config:
         crawl=crawl,
         warc=tables.warc,
         extract=tables.extract,
+        signing_key=_signing_key(tables.signing.key, root, environ),
         raw=raw,
         digest=sha256(raw),
     )
+
+
+def signing_key(root: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Give the key that the archive at `root` is to be signed with, also while it is being made.
+
+    Raises:
+        ConfigError: config.toml has mistakes.
+
+    """
+    if Layout(root).config.is_file():
+        return load(root, environ).signing_key
+    return _signing_key("", root, environ)
+
+
+def _signing_key(configured: str, root: Path, environ: Mapping[str, str]) -> Path | None:
+    if from_environment := environ.get(SIGNING_KEY_VARIABLE, ""):
+        return Path(from_environment).expanduser().absolute()
+    return (root / Path(configured).expanduser()).absolute() if configured else None
 
 
 def _ca_bundle(raw: bytes, configured: str, root: Path, environ: Mapping[str, str]) -> str:

@@ -48,7 +48,7 @@ RESERVED = {
     "socketserver": r"stages\.demo_server",
     "urllib.request": "",
     "sqlite3": r"crawl\.frontier\.database",
-    "subprocess": r"stages\.demo\w*",
+    "subprocess": r"stages\.(demo\w*|ssh)",
     "multiprocessing": r"stages\.\w+",
     "trafilatura": r"extract\.\w+",
     "bs4": r"extract\.\w+",

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import collecting, copies, keeping, reading
+from pipeline.cli import collecting, copies, keeping, ledger, reading
 from pipeline.cli.session import ENDED, INTERRUPTED, Session
 from pipeline.display import say
 from pipeline.errors import HoldfastError, StorageError
@@ -72,6 +72,7 @@ for verb in (
     collecting.import_,
     keeping.verify,
     keeping.scrub,
+    ledger.sign,
     copies.replicate,
     copies.repair,
     reading.show,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Worker processes (default: one per core)."
 )
+@click.option("--against", type=Path, metavar="FILE", help="A checkpoint that was kept elsewhere.")
 @copies.REPLICAS
 @click.pass_obj
 def verify(
@@ -37,6 +38,7 @@ def verify(
     files: tuple[str, ...],
     level: str,
     workers: int | None,
+    against: Path | None,
     replicas: tuple[Path, ...],
 ) -> None:
     """Check that every file is what was sealed.
@@ -57,12 +59,14 @@ def verify(
             from pipeline.stages.verify_deep import verify_deep
 
             report = verify_deep(
-                session.layout, config.extract, chosen, display.observe, workers=workers
+                session.layout, config.extract, chosen, display.observe, workers, against
             )
         else:
             from pipeline.stages.verify import verify as stage
 
-            report = stage(session.layout, chosen, display.observe, workers=workers)
+            report = stage(
+                session.layout, chosen, display.observe, workers=workers, against=against
+            )
         report = copies.beside(session, report, replicas, display)
     session.print(report, report.as_text)
 

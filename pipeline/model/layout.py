@@ -41,6 +41,26 @@ class Layout(Struct, frozen=True):
         return self.root / "fixity" / "ledger.jsonl"
 
     @property
+    def checkpoint(self) -> Path:
+        """The ledger in three lines."""
+        return self.root / "fixity" / "checkpoint"
+
+    @property
+    def next_checkpoint(self) -> Path:
+        """The checkpoint that is about to take the place of that one."""
+        return self.root / "fixity" / "checkpoint.next"
+
+    @property
+    def signature(self) -> Path:
+        """The signature under the checkpoint."""
+        return self.root / "fixity" / "checkpoint.sig"
+
+    @property
+    def allowed_signers(self) -> Path:
+        """Whose signature counts."""
+        return self.root / "fixity" / "allowed_signers"
+
+    @property
     def working(self) -> Path:
         """The folder of working state, which is no part of the archive."""
         return self.root / ".holdfast"
@@ -69,6 +89,11 @@ class Layout(Struct, frozen=True):
     def quarantine(self) -> Path:
         """The folder of damaged bytes that were replaced."""
         return self.root / "quarantine"
+
+    @property
+    def seen(self) -> Path:
+        """The highest checkpoint that was seen here."""
+        return self.working / "checkpoint.json"
 
     @property
     def lock(self) -> Path:

@@ -85,6 +85,17 @@ class ArchivePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     contact: AsciiLine = ""
 
 
+class SigningPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[signing]: who vouches for the ledger.
+
+    Attributes:
+        key: file of an OpenSSH key outside the archive; empty is none.
+
+    """
+
+    key: Line = ""
+
+
 class CrawlPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[crawl]: how sites are visited.
 

@@ -62,6 +62,17 @@ MEANING: Final[dict[str, str]] = {
     "E443": "document does not agree with its record",
     "E444": "text does not match its digest",
     "E445": "text has neither a document nor a recorded reason",
+    # E45: checkpoint, signature and keys (FORMAT.md §8 to §10)
+    "E450": "allowed_signers is not what the ledger says",
+    "E451": "checkpoint missing, or cannot be read",
+    "E452": "checkpoint does not match the ledger",
+    "E453": "ledger is shorter than it was: lines are gone",
+    "E454": "ledger is not a continuation of the one that was seen before",
+    "E455": "checkpoint of another ledger",
+    "E456": "signature missing",
+    "E457": "signature does not hold",
+    "E458": "signed with a key that is not this archive's",
+    "E459": "key was not in force, or no key before vouched for it",
     # E46: this archive beside its copies
     "E461": "file in a copy is not what was sealed",
     "E462": "file missing in a copy",
@@ -121,6 +132,8 @@ MEANING: Final[dict[str, str]] = {
     "W462": "copy is ahead: more was sealed there",
     "W463": "copy is not finished",
     "W432": "cdxj is as another version of Holdfast made it",
+    "W451": "checkpoint is behind the ledger",
+    "W452": "signature could not be checked",
     "W501": "documents were made with other versions or settings, and cannot be compared",
 }
 

@@ -105,6 +105,12 @@ max_cpu_s = 120
 undeclared_encodings = ["windows-1252", "macintosh"]
 # Processes that extract. 0: one for each core.
 workers = 0
+
+[signing]
+# File of the OpenSSH key that signs the ledger's checkpoint; it must lie outside of the archive.
+# A .pub file means that the agent holds the key. Make one: ssh-keygen -t ed25519 -f FILE. The
+# environment variable HOLDFAST_SIGNING_KEY wins. Empty: nothing is signed.
+key = ""
 """
 
 EXAMPLE_TOML: Final = """\
@@ -220,7 +226,8 @@ def init(root: Path) -> InitReport:
         example = layout.seeds / "example.toml"
         durable.replace(example, EXAMPLE_TOML.encode())
         made.append(layout.relative(example))
-    fixity = [path for path in (layout.ledger, layout.manifest) if not path.exists()]
+    files = (layout.ledger, layout.manifest, layout.checkpoint)
+    fixity = [path for path in files if not path.exists()]
     with sealing.writing(layout, datetime.now(UTC)):
         made += map(layout.relative, fixity)
     durable.replace(layout.config, CONFIG_TOML.encode())

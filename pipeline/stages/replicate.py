@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pipeline import durable
 from pipeline.errors import ConfigError, IntegrityError, StorageError
-from pipeline.fixity import audit, disk, ledger, lineage, manifest
+from pipeline.fixity import audit, checks, disk, ledger, lineage, manifest
 from pipeline.fixity.ledger import Ledger, SealedFile
 from pipeline.fixity.manifest import Manifest
 from pipeline.model.finding import Finding
@@ -226,7 +226,8 @@ class _Copying:
         return account, extra
 
     def _extra(self) -> dict[str, bytes]:
-        known = (ledger.NAME, manifest.NAME)
+        # what was checked here says nothing of the copy
+        known = (ledger.NAME, manifest.NAME, checks.NAME)
         return {
             path: (self._source.root / path).read_bytes()
             for path in copying.plain_files(self._source.root, "fixity")

@@ -21,28 +21,37 @@ from pipeline.archive.writer import cut_back
 from pipeline.crawl.frontier.runs import Frontier, WarcFile
 from pipeline.errors import IntegrityError
 from pipeline.fixity import ledger, manifest
-from pipeline.fixity.ledger import Event, SealedFile
+from pipeline.fixity.ledger import Event, Ledger, SealedFile
 from pipeline.fixity.manifest import Manifest
 from pipeline.model.finding import Finding
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, Name
+from pipeline.stages import checkpoints
+from pipeline.stages.checkpoint_files import recall
+from pipeline.stages.checkpoints import Ending, Signing
 
 LOCK_WAIT_S = 3.0
 """A worker whose supervisor was killed needs a moment to notice and let go of the lock."""
 
 
 @contextmanager
-def writing(layout: Layout, now: datetime) -> Iterator[None]:
+def writing(layout: Layout, now: datetime, signing: Signing | None = None) -> Iterator[Ending]:
     """Hold the archive's lock, with ledger and manifest in order: what every writer works inside.
+
+    At its orderly end the ledger's checkpoint is written, and signed with the key in `signing`, or
+    else in the operator's settings. After any other end the next writer does that.
 
     Raises:
         ArchiveLocked: another process writes to this archive.
-        IntegrityError: see `recover`.
+        ConfigError: the key cannot be used.
+        IntegrityError: see `recover` and `checkpoints.Ending`.
 
     """
+    signing = signing or checkpoints.configured(layout)
     with durable.exclusive(layout.lock, LOCK_WAIT_S):
-        recover(layout, now)
-        yield
+        ending = Ending(layout, recover(layout, now), signing)
+        yield ending
+        ending.write(now)
 
 
 def enter(
@@ -80,8 +89,10 @@ def enter(
     _list(layout, objects)
 
 
-def recover(layout: Layout, now: datetime) -> None:
+def recover(layout: Layout, now: datetime) -> Ledger:
     """Begin the ledger, or bring it and the manifest together after a crash between the two.
+
+    Gives the ledger as it was read then.
 
     Raises:
         IntegrityError: one of them is damaged or gone; nothing may be added before that is settled.
@@ -90,21 +101,22 @@ def recover(layout: Layout, now: datetime) -> None:
     ledger.recover(layout.ledger)
     account = ledger.read(layout.ledger)
     if account is None or not account.size:
-        if manifest.read(layout.manifest):
+        if manifest.read(layout.manifest) or layout.checkpoint.exists() or recall(layout):
             raise IntegrityError(
-                f"{layout.ledger}: is gone, but the manifest is there."
+                f"{layout.ledger}: is gone, but the manifest or a checkpoint tells of it."
                 " Nothing was written: restore the ledger from a copy"
             )
         enter(layout, [], event_type="creation", detail={}, now=now)
-        return
+        return recover(layout, now)
     _refuse_faults(layout.ledger, account.faults)
     _list(layout, account.objects.values())
+    return account
 
 
 def is_sealed(layout: Layout, path: Path) -> bool:
-    """Tell whether the ledger has `path`."""
-    account = ledger.read(layout.ledger)
-    return account is not None and layout.relative(path) in account.objects
+    """Tell whether the ledger has `path`; inside `writing`, where the manifest is up with it."""
+    listed = manifest.read(layout.manifest)
+    return listed is not None and layout.relative(path) in listed.entries
 
 
 def seal_report(layout: Layout, pages: Mapping[Path, bytes], now: datetime) -> None:

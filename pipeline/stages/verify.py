@@ -1,7 +1,8 @@
 """The verify verb: the whole archive against its manifest and ledger, in both directions.
 
-Needs no lock and writes nothing, so it works on a read-only copy and beside a running crawl. What a
-writer seals meanwhile is checked too, or counted as in progress; it is never called damage.
+Needs no lock and writes nothing but which checkpoint it has seen, so it works on a read-only copy
+and beside a running crawl. What a writer seals meanwhile is checked too, or counted as in progress;
+it is never called damage.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pipeline.model.finding import Finding
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, TEMPORARY, Name, parse
 from pipeline.model.wording import size
+from pipeline.stages.verify_checkpoint import check_ledger
 from pipeline.stages.verify_file import Checked, Level, Task, check
 from pipeline.stages.verify_report import Checkpoint, Counts, VerifyReport
 
@@ -68,6 +70,7 @@ def verify(
     workers: int | None = None,
     earlier: Collection[str] = (),
     examine: Examine = check,
+    against: Path | None = None,
 ) -> VerifyReport:
     """Check the archive.
 
@@ -79,8 +82,10 @@ def verify(
         workers: processes; None means one per core where there is enough to do.
         earlier: paths of sealed files that are not to be read this time.
         examine: checks one file.
+        against: a checkpoint that was kept elsewhere, which the ledger must continue.
 
     Raises:
+        ConfigError: `against` is no checkpoint.
         HoldfastError: a process that was checking files was killed.
 
     """
@@ -112,7 +117,10 @@ def verify(
         tally.findings += disagreements
     tally.findings += accounts.faults()
     tally.unreadable += len(accounts.refused)
-    return _report(level, tally, in_progress, left_out, accounts.ledger)
+    checkpoint = check_ledger(
+        layout, accounts.ledger, writing=accounts.writing, against=against, findings=tally.findings
+    )
+    return _report(level, tally, in_progress, left_out, checkpoint)
 
 
 class Accounts(Struct, frozen=True, kw_only=True):
@@ -303,7 +311,7 @@ def _unlisted(
 
 
 def _report(
-    level: Level, tally: _Tally, in_progress: int, earlier: int, last: Ledger | None
+    level: Level, tally: _Tally, in_progress: int, earlier: int, checkpoint: Checkpoint | None
 ) -> VerifyReport:
     return VerifyReport(
         level=level,
@@ -319,7 +327,7 @@ def _report(
         unfinished=tally.unfinished,
         left=dict(tally.left),
         findings=sorted(tally.findings, key=_place),
-        checkpoint=Checkpoint(size=last.size, root=last.root.hex()) if last else None,
+        checkpoint=checkpoint,
         bytes_read=tally.bytes_read,
     )
 

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from msgspec import structs
@@ -31,6 +32,7 @@ def verify_deep(
     level: Level,
     observe: Callable[[Any], None],
     workers: int | None = None,
+    against: Path | None = None,
 ) -> VerifyReport:
     """Check the archive, its documents among the rest.
 
@@ -40,12 +42,15 @@ def verify_deep(
         level: `extracts` or `reproduce`.
         observe: is told the progress after each file.
         workers: processes; None means one per core.
+        against: a checkpoint that was kept elsewhere, which the ledger must continue.
 
     Raises:
+        ConfigError: `against` is no checkpoint.
         HoldfastError: a process that was checking files was killed.
 
     """
-    report = verify(layout, level, observe, workers, examine=partial(check_extracts, policy))
+    examine = partial(check_extracts, policy)
+    report = verify(layout, level, observe, workers, examine=examine, against=against)
     if level != "reproduce":
         return report
     findings, left, documents = list(report.findings), Counter(report.left), 0

@@ -21,14 +21,15 @@ NOT_PROVEN: Final[dict[Level, str]] = {
     "files": (
         "This level proves that every sealed file is byte for byte what was sealed. It does not"
         " look into WARC records or documents (--level records), and it cannot tell whether"
-        " somebody who can write to the archive made files, manifest and ledger anew: compare the"
-        " ledger's root with one kept elsewhere."
+        " somebody who can write to the archive made files, manifest and ledger anew: hold it"
+        " against a checkpoint kept elsewhere (--against), or know whose key it is signed with."
     ),
     "records": (
         "This level proves that every sealed file is what was sealed, that every WARC record is"
         " whole and matches its digests, and that the indexes describe the files. It does not"
         " derive the documents again, and it cannot tell whether somebody who can write to the"
-        " archive made everything anew: compare the ledger's root with one kept elsewhere."
+        " archive made everything anew: hold it against a checkpoint kept elsewhere"
+        " (--against), or know whose key it is signed with."
     ),
     "extracts": (
         "This level proves what --level records does, and that every document is in the published"
@@ -92,10 +93,40 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
-    """The ledger in one digest (RFC 6962 §2.1); `size` is its number of lines."""
+    """The ledger in one digest (RFC 6962 §2.1), and who vouches for it.
+
+    Attributes:
+        size: number of its lines that are checked against the root.
+        signed_by: fingerprint of the key whose signature over size and root holds.
+        unsigned: in an archive that is signed, lines that no signature covers.
+        notes: what else is to be said of it, a line each.
+
+    """
 
     size: int
     root: str
+    signed_by: str | None = None
+    unsigned: int = 0
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object `checkpoint` of `holdfast --json verify`."""
+        return {
+            "size": self.size,
+            "root": self.root,
+            "signed_by": self.signed_by,
+            "unsigned": self.unsigned,
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Give the same for people."""
+        rows = [("ledger", f"{self.size} events, root {self.root}")]
+        if self.signed_by:
+            rows.append(("signed by", self.signed_by))
+        if self.unsigned:
+            rows.append(("not signed", f"the last {self.unsigned} events: holdfast sign does it"))
+        return rows + [("", note) for note in self.notes]
 
 
 class VerifyReport(Struct, frozen=True, kw_only=True):
@@ -137,7 +168,8 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     @property
     def _left_out(self) -> int:
         left = sum(count for key, count in self.left.items() if key not in _BY_DESIGN)
-        return self.in_progress + self.unreadable + self.unfinished + left
+        unsigned = self.checkpoint.unsigned if self.checkpoint else 0
+        return self.in_progress + self.unreadable + self.unfinished + left + unsigned
 
     @property
     def ok(self) -> bool:
@@ -159,8 +191,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
                 **{key: self.left.get(key, 0) for key in LEFT},
             },
             "findings": [finding.as_json() for finding in self.findings],
-            "checkpoint": checkpoint
-            and {"size": checkpoint.size, "root": checkpoint.root, "signed_by": None},
+            "checkpoint": checkpoint and checkpoint.as_json(),
             "bytes_read": self.bytes_read,
             "replicas": [replica.as_json() for replica in self.replicas],
             "not_proven": NOT_PROVEN[self.level],
@@ -187,7 +218,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
             if self.left.get(key)
         ]
         if self.checkpoint:
-            rows.append(("ledger", f"{self.checkpoint.size} events, root {self.checkpoint.root}"))
+            rows += self.checkpoint.rows()
         rows += [replica.as_row() for replica in self.replicas]
         lines += [self._verdict(), table(rows), fill(NOT_PROVEN[self.level], 80)]
         return "\n".join(lines)

@@ -9,6 +9,7 @@ from pipeline.fixity import audit
 from pipeline.fixity.audit import Expected, Observed
 from pipeline.fixity.ledger import Ledger, SealedFile
 from pipeline.fixity.manifest import Manifest
+from pipeline.fixity.merkle import Tree
 
 A, B = "a" * 64, "b" * 64
 
@@ -19,9 +20,11 @@ def listed(**entries: str) -> Manifest:
 
 def sealed(last: str = "", **entries: str) -> Ledger:
     return Ledger(
-        size=1,
-        root=b"",
+        tree=Tree(),
+        end=0,
+        origin="holdfast/test",
         begins="creation",
+        rotations=(),
         objects={
             f"warc/{name}": SealedFile(path=f"warc/{name}", sha256=digest, size=3)
             for name, digest in entries.items()

@@ -178,3 +178,55 @@ def test_times_are_utc(tmp_path):
         ),
     )
     assert json.loads(book.read_bytes())["eventDateTime"] == "2026-01-01T00:00:00Z"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(), JSON, max_size=4), st.text())
+def test_whatever_an_event_tells_is_read_in_its_one_spelling_only(detail, word):
+    told = Event(
+        identifier="urn:uuid:0",
+        type=word,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        outcome="success",
+        agent=word,
+        detail=detail,
+        objects=(SealedFile(path="warc/c/a", sha256="ab" * 32, size=1),),
+    )
+    line = told.line(0, "0" * 64)
+    read = ledger.parse_line(line)
+    assert read and (read.eventDetail, read.eventType) == (detail, word)
+    respelled = json.dumps(json.loads(line), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    assert respelled == line or ledger.parse_line(respelled) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda line: line.replace(b'"size":1', b'"size":1.0'),
+        lambda line: line.replace(b'"size":1', b'"size":01'),
+        lambda line: line.replace(b'"size":1', b'"size":1,"size":1'),
+        lambda line: line.replace(b'"size":1', b'"size":1,"so":1'),
+        lambda line: line.replace(b'"run_id":"r"', b'"run_id":1.5'),
+        lambda line: line.replace(b'"run_id":"r"', b'"run_id":1e22'),
+        lambda line: line.replace(b'"run_id":"r"', b'"run_id":-0'),
+        lambda line: line.replace(b'"run_id":"r"', b'"run_id":"\\u0072"'),
+        lambda line: line.replace(b'"run_id":"r"', b'"run_id":"\\ud800"'),
+        lambda line: line.replace(b'"run_id":"r"', b'"run_id":"\xff"'),
+        lambda line: line.replace(b'"seq":1', b'"seq":true'),
+        lambda line: line.replace(b'"seq":1', b'"seq":1,"seq":1'),
+        lambda line: line[:-1] + b" \n",
+        lambda line: b"\xef\xbb\xbf" + line,
+    ],
+)
+def test_another_spelling_is_no_event(other):
+    line = event(1, "warc/c/a").line(1, "0" * 64)
+    assert ledger.parse_line(line) is not None
+    assert other(line) != line
+    assert ledger.parse_line(other(line)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -26,7 +27,8 @@ from pipeline.model.http import read_message
 from pipeline.model.layout import Layout
 from pipeline.model.names import OPEN, Name
 from pipeline.model.url import origin, robots_url
-from pipeline.stages import sealing
+from pipeline.stages import sealing, ssh
+from pipeline.stages.checkpoints import Signing
 from pipeline.stages.verify import verify
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -112,8 +114,9 @@ def failing(function: Any, calls: Iterator[int], cut_at: int, *, after: bool) ->
     return step
 
 
-# ledger and manifest of a new archive, two sidecars, the rename, ledger, manifest, frontier
-STEPS = 12
+# ledger and manifest of a new archive, two sidecars, the rename, ledger, manifest, frontier,
+# checkpoint, what was seen
+STEPS = 18
 
 
 DISK = ("replace", "rename", "append", "sync")
@@ -143,6 +146,34 @@ def test_the_next_start_completes_what_a_power_cut_left(
     assert not list(layout.root.rglob("*" + OPEN))
     # the last cut lies behind the last step: none was left out
     assert next(calls) >= min(cut_at, 8)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("cut_at", range(14))
+def test_a_power_cut_while_signing_is_no_damage_and_the_next_writer_signs(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cut_at: int, after: bool
+) -> None:
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"]
+    subprocess.run(command, check=True)
+    signing = Signing(key=ssh.load(tmp_path / "key", layout.root))
+    with sealing.writing(layout, NOW):
+        pass
+    calls = itertools.count()
+    with monkeypatch.context() as patched:
+        for step in DISK:
+            failing_step = failing(getattr(durable, step), calls, cut_at, after=after)
+            patched.setattr(durable, step, failing_step)
+        with contextlib.suppress(PowerCutError), sealing.writing(layout, NOW, signing):
+            pass
+    assert next(calls) >= cut_at or cut_at > 12
+    assert {finding.code for finding in verify(layout).findings} <= {"W451"}
+    with sealing.writing(layout, NOW, signing):
+        pass
+    report = verify(layout)
+    assert report.checkpoint
+    assert not report.findings
+    assert (report.checkpoint.size, report.checkpoint.unsigned) == (2, 0)
+    assert report.checkpoint.signed_by == signing.key.public.fingerprint
 
 
 def test_a_damaged_open_file_is_kept_and_does_not_stop_the_next_start(layout: Layout) -> None:
