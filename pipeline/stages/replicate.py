@@ -129,6 +129,10 @@ def replicate(
     """
     copy = Layout(to)
     _refuse_place(layout, copy)
+    if not layout.ledger.exists():
+        if layout.manifest.exists():
+            raise IntegrityError(f"{layout.ledger}: is gone; holdfast repair --from a copy first")
+        raise ConfigError(f"{layout.root}: nothing is sealed yet; holdfast crawl first")
     try:
         with durable.exclusive(copy.lock, LOCK_WAIT_S):
             if not copy.ledger.exists():
