@@ -30,7 +30,9 @@ def replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as out:
+        # a link that lies in its place would lead somewhere else
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as out:
             out.write(data)
             out.flush()
             sync(out.fileno())

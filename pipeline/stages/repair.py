@@ -144,6 +144,9 @@ class _Repair:
         if (here.size, here.sha256) == (sealed.size, sealed.sha256):
             self._report.intact += 1
             return
+        if here.trouble == "denied":
+            self._give_up(sealed, "it may not be read: run repair as a user who may")
+            return
         try:
             mended = self._mend(sealed)
         except OSError as error:

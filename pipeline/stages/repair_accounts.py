@@ -65,8 +65,8 @@ def restore_accounts(layout: Layout, replicas: Sequence[Copy], *, dry_run: bool)
             return done
         account = chosen.account
         done.sources[ledger.NAME] = chosen.copy.label
-        if not dry_run:
-            _take_ledger(layout, chosen, done)
+        if not dry_run and not _take_ledger(layout, chosen, done):
+            return done
     done.objects = dict(account.objects)
     entries = {path: sealed.sha256 for path, sealed in account.objects.items()}
     if listed is None or listed.faults or listed.entries != entries:
@@ -104,8 +104,17 @@ def _lies(layout: Layout, account: Ledger, listed: Manifest | None) -> bool:
         other_size = not seen.trouble and seen.size != sealed.size
         if other_size and disk.digest(layout.root, path).sha256 == sealed.sha256:
             return True
-    known = {path: sealed.sha256 for path, sealed in account.objects.items()}
-    return any(known.get(path) != sha for path, sha in (listed.entries if listed else {}).items())
+    entries = listed.entries if listed else {}
+    unlisted = {each.sha256 for each in account.objects.values() if each.path not in entries}
+    for path, digest in entries.items():
+        known = account.objects.get(path)
+        # with its digest at another path, the manifest has the path wrong
+        if known is None and digest not in unlisted:
+            return True
+        differs = known and known.sha256 != digest and path in account.last
+        if differs and disk.digest(layout.root, path).sha256 == digest:
+            return True
+    return False
 
 
 def _choose(
@@ -145,23 +154,30 @@ def _choose(
 def _continues(
     account: Ledger | None, listed: Manifest | None, theirs: Ledger, found: Lineage
 ) -> bool:
-    known = {path: sealed.sha256 for path, sealed in theirs.objects.items()}
     witness = listed is not None and not listed.faults
-    agrees = listed is not None and all(
-        known.get(path) == digest for path, digest in listed.entries.items()
-    )
-    if witness and not agrees:
-        return False
+    agrees = listed is not None and _vouches(listed, theirs)
     if account is None or not account.size:
-        return True
+        return agrees or not witness
     if found.theirs < found.ours:
         return False
     # a line that both have proves all lines before it; what comes after has the manifest's word
-    proven = found.last_common == found.ours - 1
-    return proven or (found.last_common >= 0 and witness)
+    if account.faults and found.last_common == found.ours - 1:
+        return True
+    return found.last_common >= 0 and agrees and (witness or not account.faults)
 
 
-def _take_ledger(layout: Layout, chosen: _Candidate, done: Restored) -> None:
+def _vouches(listed: Manifest, theirs: Ledger) -> bool:
+    """Tell whether a manifest knows nothing that a ledger does not, but for one damaged line."""
+    digests = {sealed.sha256 for sealed in theirs.objects.values()}
+    odd = [
+        (path, digest)
+        for path, digest in listed.entries.items()
+        if path not in theirs.objects or theirs.objects[path].sha256 != digest
+    ]
+    return len(odd) < 2 and all(p in theirs.objects or digest in digests for p, digest in odd)
+
+
+def _take_ledger(layout: Layout, chosen: _Candidate, done: Restored) -> bool:
     target = copying.temporary(layout.root, ledger.NAME)
     with copying.create(layout.root, ledger.NAME) as out:
         copying.copy_lines(chosen.copy.root, ledger.NAME, out)
@@ -171,6 +187,7 @@ def _take_ledger(layout: Layout, chosen: _Candidate, done: Restored) -> None:
         done.findings.append(
             Finding.of("E464", ledger.NAME, f"{chosen.copy.label} changed while it was read")
         )
-        return
+        return False
     done.quarantined += put_away(layout, ledger.NAME)
     copying.settle(layout.root, ledger.NAME)
+    return True

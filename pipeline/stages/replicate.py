@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, IntegrityError, StorageError
 from pipeline.fixity import audit, checks, disk, ledger, lineage, manifest
 from pipeline.fixity.ledger import Ledger, SealedFile
 from pipeline.fixity.manifest import Manifest
+from pipeline.model.digest import sha256
 from pipeline.model.finding import Finding
 from pipeline.model.layout import Layout
 from pipeline.model.names import TEMPORARY
@@ -128,6 +129,10 @@ def replicate(
     """
     copy = Layout(to)
     _refuse_place(layout, copy)
+    if not layout.ledger.exists():
+        if layout.manifest.exists():
+            raise IntegrityError(f"{layout.ledger}: is gone; holdfast repair --from a copy first")
+        raise ConfigError(f"{layout.root}: nothing is sealed yet; holdfast crawl first")
     try:
         with durable.exclusive(copy.lock, LOCK_WAIT_S):
             if not copy.ledger.exists():
@@ -220,8 +225,8 @@ class _Copying:
             why = f"{trouble[0].path}: {trouble[0].message}" if trouble else "nothing is sealed yet"
             target.unlink(missing_ok=True)
             raise IntegrityError(
-                f"{self._source.root}: not copied: {why}. Run holdfast verify; a copy's ledger and"
-                " manifest are never replaced by damaged ones"
+                f"{self._source.root}: not copied: {why}. Run holdfast verify, then holdfast"
+                " repair; a copy's ledger and manifest are never replaced by damaged ones"
             )
         return account, extra
 
@@ -258,9 +263,9 @@ class _Copying:
             source = self._source.root / path
             if path.endswith(TEMPORARY) or source.is_symlink() or not source.is_file():
                 continue
-            data, target = source.read_bytes(), self._copy.root / path
-            if target.is_symlink() or not target.exists() or target.read_bytes() != data:
-                durable.replace(target, data)
+            data, there = source.read_bytes(), disk.digest(self._copy.root, path)
+            if there.trouble or sha256(data) != f"sha256:{there.sha256}":
+                durable.replace(self._copy.root / path, data)
 
     def _one(self, sealed: SealedFile, sealed_there: Mapping[str, SealedFile]) -> None:
         report, there = self._report, disk.look(self._copy.root, sealed.path)

@@ -393,3 +393,43 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_repair_completes_it(
         if not was_killed:
             break
     assert step > 30
+
+
+def test_a_manifest_that_is_wrong_in_one_sound_line_is_outdone_by_the_ledger(layout):
+    whole = layout.manifest.read_bytes()
+    digit = b"1" if whole[:1] != b"1" else b"2"
+    other_path = whole.replace(b"c-2026", b"c-2036", 1)
+    for broken in (digit + whole[1:], b"".join(sorted(other_path.splitlines(True), key=_path))):
+        assert broken != whole
+        layout.manifest.write_bytes(broken)
+        assert verify(layout, "files").exit_code == 4
+        assert mend(layout, []).exit_code == 0
+        assert layout.manifest.read_bytes() == whole
+        assert verify(layout, "files").ok
+
+
+def _path(line: bytes) -> bytes:
+    return line[66:]
+
+
+def test_a_ledger_that_lost_its_end_is_not_made_the_manifest_s_measure(layout, copies):
+    lines = layout.ledger.read_bytes().splitlines(keepends=True)
+    for root in (layout.root, *copies):
+        Layout(root).ledger.write_bytes(b"".join(lines[:-1]))
+    listed = layout.manifest.read_bytes()
+    report = mend(layout, copies)
+    assert [(each.code, each.path) for each in report.findings] == [("E464", ledger.NAME)]
+    assert layout.manifest.read_bytes() == listed
+
+
+def test_documents_that_nobody_has_can_be_extracted_anew(archive, shelf):
+    shelf.layout = layout = Layout(archive.root)
+    begun = shelf.begin()
+    begun.add("http://example.org/", b"<html><p>many words", ["Content-Type: text/html"])
+    name = begun.seal()
+    archive.collection("c", "http://example.org/\n")
+    archive.json("extract")
+    (layout.root / name.documents()).unlink()
+    told = archive.json("repair", exit_code=3)
+    assert "extract --all" in told["findings"][0]["message"]
+    assert archive.json("extract", "--all")["files"] == [name.documents(2)]

@@ -197,6 +197,15 @@ def test_a_damaged_ledger_or_manifest_replaces_nothing(shelf, layout, tmp_path):
     assert replicate(layout, copy).exit_code == 0
 
 
+def test_an_archive_without_a_ledger_is_not_copied(layout, tmp_path):
+    with pytest.raises(ConfigError, match="crawl first"):
+        replicate(Layout(tmp_path / "new"), tmp_path / "copy")
+    layout.ledger.unlink()
+    with pytest.raises(IntegrityError, match="repair"):
+        replicate(layout, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
 def test_a_busy_copy_is_left_alone(layout, tmp_path):
     with durable.exclusive(Layout(tmp_path / "copy").lock, 0), pytest.raises(ArchiveLocked):
         replicate(layout, tmp_path / "copy")
