@@ -40,6 +40,7 @@ bench: $(DEV)
 	$(BIN)/python benchmarks/crawl.py
 	$(BIN)/python benchmarks/politeness.py
 	$(BIN)/python benchmarks/frontier.py
+	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/verify.py
 
 $(RUNTIME): pyproject.toml requirements.lock

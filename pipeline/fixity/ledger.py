@@ -330,19 +330,19 @@ class _Reading:
         if event.eventType == KEY_ROTATION:
             detail = event.eventDetail if isinstance(event.eventDetail, dict) else {}
             self._rotations.append(Rotation(seq=self._size, at=event.eventDateTime, detail=detail))
-        self._last = event.linkingObject
+        objects, self._last = self._objects, event.linkingObject
         if event.eventType == EXTRACTION:
             made = extraction_of(event.eventDetail, event.linkingAgent)
-            paths = [each.path for each in self._last]
+            paths = [each.path for each in event.linkingObject]
             self._extractions.update(dict.fromkeys(paths, made) if made else {})
-        for each in self._last:
-            if each.path in self._objects:
-                if self._objects[each.path] != each:
-                    self._fault("E413", f"{each.path} was sealed before with another digest")
-            elif is_safe(each.path):
-                self._objects[each.path] = each
-            else:
-                self._fault("E412", repr(each.path[:80]))
+        for each in event.linkingObject:
+            path = each.path
+            if not is_safe(path):
+                self._fault("E412", repr(path[:80]))
+            elif path not in objects:
+                objects[path] = each
+            elif objects[path] != each:
+                self._fault("E413", f"{path} was sealed before with another digest")
 
     def _fault(self, code: str, detail: str) -> None:
         if len(self._faults) < _MAX_FAULTS:

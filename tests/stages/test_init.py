@@ -51,6 +51,7 @@ def test_it_makes_an_archive_whose_settings_and_example_are_sound(tmp_path: Path
         "seeds/example.toml",
         "fixity/ledger.jsonl",
         "fixity/manifest-sha256.txt",
+        "fixity/checkpoint",
     )
 
 

@@ -84,6 +84,9 @@ def codes(report: VerifyReport) -> list[tuple[str, str]]:
 
 def reseal(layout: Layout, change: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
     """Make the chain of the ledger and the manifest anew, as somebody might who hides a change."""
+    # of an archive that is not signed, on a machine that has not seen it before
+    layout.checkpoint.unlink(missing_ok=True)
+    layout.seen.unlink(missing_ok=True)
     events = [json.loads(line) for line in layout.ledger.read_bytes().splitlines()]
     previous, lines, entries = FIRST, [], {}
     for event in events:
