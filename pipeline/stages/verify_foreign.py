@@ -93,6 +93,7 @@ class ForeignReport(Struct, frozen=True, kw_only=True):
             },
             "findings": [finding.as_json() for finding in self.findings],
             "checkpoint": None,
+            "replicas": [],
             "bytes_read": sum(each.bytes_read for each in self.files),
             "not_proven": NOT_PROVEN,
         }

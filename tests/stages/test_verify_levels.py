@@ -193,7 +193,8 @@ def test_a_warc_that_was_not_extracted_yet_is_not_damage(archive_of, shelf_at):
     shelf.days = 7
     shelf.begin().seal()
     report = deep(layout)
-    assert (report.exit_code, report.findings) == (3, [])
+    # the shelf seals and, unlike a verb, leaves the checkpoint for the next writer
+    assert (report.exit_code, [each.code for each in report.findings]) == (3, ["W451"])
     assert report.as_json()["not_checked"]["not_extracted"] == 1
     assert "holdfast extract" in report.as_text()
 
@@ -400,7 +401,8 @@ def test_a_ledger_of_bombs_is_a_finding(archive_of):
         out.write(b'{"seq":' + b"[" * 1_000_000 + b"\n")
         out.write(b"[" + b"[]," * 33_000_000 + b"[]]\n")
     report = verify(layout, "files")
-    assert {path for _, path in codes(report)} == {"fixity/ledger.jsonl"}
+    errors = [finding for finding in report.findings if finding.severity == "error"]
+    assert {finding.path for finding in errors} == {"fixity/ledger.jsonl"}
     assert report.exit_code == 4 and report.checked.files == 8
 
 
