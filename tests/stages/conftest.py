@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,3 +125,9 @@ class Shelved:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     return Shelf(Layout(tmp_path / "shelf"))
+
+
+@pytest.fixture(scope="session")
+def shelf_in() -> Callable[[Path], Shelf]:
+    """Make a shelf in a folder that several tests share."""
+    return lambda folder: Shelf(Layout(folder))
