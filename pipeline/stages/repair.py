@@ -18,7 +18,7 @@ from pipeline import durable
 from pipeline.archive.index import member_line
 from pipeline.archive.validator import inspect
 from pipeline.errors import ConfigError, StorageError
-from pipeline.fixity import disk
+from pipeline.fixity import disk, ledger
 from pipeline.fixity.documents import Derivations, DocumentLines
 from pipeline.fixity.ledger import SealedFile
 from pipeline.model.digest import sha256
@@ -29,6 +29,7 @@ from pipeline.stages import copying, sealing
 from pipeline.stages.quarantine import name_of, put_away
 from pipeline.stages.rebuild import Copy, Rebuilt, rebuild
 from pipeline.stages.repair_accounts import Restored, restore_accounts
+from pipeline.stages.repair_checkpoint import restore_checkpoint
 from pipeline.stages.repair_report import Mended, RepairProgress, RepairReport
 
 EVENT = "repair"
@@ -74,13 +75,22 @@ def repair(
     copies = [_copy(layout, path) for path in replicas]
     work = _Repair(layout, copies, dry_run, now, observe, interrupted)
     if dry_run:
-        return work.over(restore_accounts(layout, copies, dry_run=True))
+        return work.over(_restored(layout, copies, dry_run=True))
     with durable.exclusive(layout.lock, sealing.LOCK_WAIT_S):
-        restored = restore_accounts(layout, copies, dry_run=False)
+        restored = _restored(layout, copies, dry_run=False)
         if layout.copy.exists() or not restored.objects:
             return work.over(restored)
     with sealing.writing(layout, now):
         return work.over(restored)
+
+
+def _restored(layout: Layout, copies: Sequence[Copy], *, dry_run: bool) -> Restored:
+    """See to what vouches for all other files, before any of them is looked at."""
+    restored = restore_accounts(layout, copies, dry_run=dry_run)
+    account = ledger.read(layout.ledger) if restored.objects else None
+    if account is not None and not account.faults:
+        restore_checkpoint(layout, account, copies, restored, dry_run=dry_run)
+    return restored
 
 
 def _copy(layout: Layout, path: Path) -> Copy:
