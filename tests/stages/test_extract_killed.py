@@ -29,6 +29,7 @@ def run(layout: Layout):
     )
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_the_next_extraction_completes_it(shelf, tmp_path, kill):
     begun = shelf.begin()
     html = b"<html><p>some words for a document"

@@ -25,6 +25,9 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.model.url import Rejected, resolve
 
+# the crawl alone takes most of a minute
+pytestmark = pytest.mark.slow
+
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 SITE = Path(__file__).with_name("hostile_site.py")
 LIMIT_S = 240
@@ -386,7 +389,6 @@ def test_addresses_that_are_not_public_are_refused(apart: tuple[str, ...], tmp_p
     assert {url: why.get(url) for url in embedded} == dict.fromkeys(embedded, "address")
 
 
-@pytest.mark.slow
 def test_a_page_of_a_million_links_and_a_sitemap_of_a_million_entries(tmp_path: Path) -> None:
     root = tmp_path / "archive"
     config = _CONFIG.replace(f"max_body_bytes = {MAX_BODY}", "max_body_bytes = 100000000")

@@ -366,6 +366,7 @@ def test_who_writes_is_alone(layout, copies):
         mend(layout, [layout.root / "nowhere"])
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_nothing_is_lost_and_the_next_repair_completes_it(
     shelf, layout, copies, tmp_path, kill
 ):

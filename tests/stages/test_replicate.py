@@ -247,6 +247,7 @@ def test_interrupted_it_goes_on(layout, tmp_path):
     assert verify(Layout(copy), "files").ok
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_the_copy_says_what_it_is_and_goes_on(shelf, layout, tmp_path, kill):
     old = tmp_path / "old"
     replicate(layout, old)

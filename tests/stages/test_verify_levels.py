@@ -480,6 +480,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory cannot be limited so")
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_of_json_cost_bounded_memory(archive, archive_of, bomb):
